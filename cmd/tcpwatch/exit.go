@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+)
+
+// The exit codes of the public contract.
+const (
+	exitOK          = 0
+	exitUsage       = 2
+	exitCannotWatch = 3
+)
+
+// exitError carries the exit code that an error asks for.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// usagef is an error of the user's: exit code 2.
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// cannotWatch is an error of privilege or kernel: exit code 3.
+func cannotWatch(err error) error { return &exitError{exitCannotWatch, err} }
+
+// exitCode reports err on stderr in one line, and returns the code to exit
+// with. A reader that went away (| head) is a quiet end.
+func exitCode(stderr io.Writer, err error) int {
+	if err == nil || errors.Is(err, syscall.EPIPE) {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "tcpwatch: %v\n", err)
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code
+	}
+	return exitUsage
+}

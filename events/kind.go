@@ -1,0 +1,35 @@
+package events
+
+// Kind says what an Event reports. The numbers are shared with bpf/event.h;
+// those from Lost on are made in user space.
+type Kind uint8
+
+const (
+	None          Kind = iota
+	Transition         // a socket went from one state to another
+	Retransmit         // a segment was sent again (or, since Linux 6.17, could not be: Evidence.Err)
+	SynAck             // a SYN-ACK was sent again for a request socket
+	ResetSent          // an RST was sent
+	ResetReceived      // an RST was received, or the kernel reset the socket itself
+	Destroy            // the socket's memory is about to be freed: the end of its pointer
+	Inventory          // a socket found by walking the kernel's table
+	Holder             // a file descriptor that refers to a socket
+
+	Lost   // Count events are missing here, at Where
+	Tick   // every event up to Time has been delivered
+	Closed // a recorded summary of one life (replay only)
+)
+
+var kindNames = [...]string{
+	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
+	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
+	Holder: "holder", Lost: "lost", Tick: "tick", Closed: "closed",
+}
+
+// String returns the name the public contract gives to lines of this kind.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown"
+}
