@@ -1,0 +1,81 @@
+package model
+
+var wordEntries = []Entry{
+	{Kind: KindTimeWaitEnd, Name: "expired", Section: "RFC 9293 3.10.8",
+		Summary: "The mini-socket waited its full time and went away.",
+		Text:    "As it should be.\n", See: []string{"TIME_WAIT"}},
+	{Kind: KindTimeWaitEnd, Name: "reused", Section: "RFC 9293 3.6.1; RFC 6191",
+		Summary: "A new connection took the place of the waiting one.",
+		Text: `The same two addresses and ports connect again: the peer's new SYN was provably newer, or net.ipv4.tcp_tw_reuse let us connect. Safe; many of them mean that ports are getting short.
+`, See: []string{"TIME_WAIT"}},
+	{Kind: KindTimeWaitEnd, Name: "assassinated", Section: "RFC 1337",
+		Summary: "An RST cut TIME_WAIT short.",
+		Text: `Late segments of the old connection could now reach a new one on the same ports. net.ipv4.tcp_rfc1337=1 makes Linux ignore such resets.
+`, See: []string{"TIME_WAIT"}},
+	{Kind: KindTimeWaitEnd, Name: "netns_gone", Section: "inet_twsk_purge, Linux 5.8",
+		Summary: "The network namespace was removed, and its mini-sockets with it.",
+		Text:    "Ordinary when a container stops.\n", See: []string{"TIME_WAIT"}},
+	{Kind: KindTimeWaitEnd, Name: "overflow", Section: "tcp_time_wait, Linux 5.8",
+		Summary: "Too many mini-sockets: none was made.",
+		Text: `There were net.ipv4.tcp_max_tw_buckets of them already, so the connection ended without TIME_WAIT. Raise the limit; each one costs a few hundred bytes.
+`, See: []string{"TIME_WAIT"}},
+
+	{Kind: KindCloser, Name: "local",
+		Summary: "An application of this host ended the connection.",
+		Text:    "It closed first, aborted, or gave up waiting.\n", See: []string{"peer", "kernel"}},
+	{Kind: KindCloser, Name: "peer",
+		Summary: "The other end ended the connection.",
+		Text:    "It closed first, reset, or refused; a firewall may have spoken for it.\n", See: []string{"local", "kernel"}},
+
+	{Kind: KindRole, Name: "active", Section: "RFC 9293 3.5",
+		Summary: "This end called connect().", Text: "The client's side.\n", See: []string{"passive", "active-open"}},
+	{Kind: KindRole, Name: "passive", Section: "RFC 9293 3.5",
+		Summary: "This end was born of a listener.", Text: "The server's side.\n", See: []string{"active", "passive-child-born"}},
+	{Kind: KindRole, Name: "simultaneous", Section: "RFC 9293 3.5, figure 7",
+		Summary: "Both ends called connect() and their SYNs crossed.",
+		Text:    "Rare: hole punching through NAT does it, and a socket that connects to itself.\n", See: []string{"simultaneous-open"}},
+	{Kind: KindRole, Name: "listener", Section: "RFC 9293 3.10.1",
+		Summary: "This socket called listen().", Text: "It never carries data itself.\n", See: []string{"LISTEN"}},
+
+	{Kind: KindProvenance, Name: "exact",
+		Summary: "This owner was seen to act on the socket, or holds a descriptor of it.",
+		Text:    "Of several holders the one that acted last is named.\n", See: []string{"inherited"}},
+	{Kind: KindProvenance, Name: "inherited",
+		Summary: "The owner is the listener's: nobody has touched this socket yet.",
+		Text:    "A guess that is nearly always right; servers that hand connections to other processes are the exception.\n", See: []string{"exact"}},
+
+	{Kind: KindRetransmit, Name: "syn", Section: "RFC 9293 3.8.1",
+		Summary: "A SYN was sent again.",
+		Text:    "The peer did not answer connect() in time.\n", See: []string{"timeout_syn", "SYN_SENT"}},
+	{Kind: KindRetransmit, Name: "synack", Section: "RFC 9293 3.8.1",
+		Summary: "A SYN-ACK was sent again.",
+		Text:    "A client began a handshake and did not complete it in time.\n", See: []string{"NEW_SYN_RECV"}},
+	{Kind: KindRetransmit, Name: "data", Section: "RFC 9293 3.8.1",
+		Summary: "Data was sent again.",
+		Text:    "Packet loss, or a peer that is slow to acknowledge. Some is ordinary.\n", See: []string{"timeout_retransmit"}},
+
+	{Kind: KindLossPlace, Name: "ring",
+		Summary: "Events were lost because the ring buffer was full.",
+		Text:    "tcpwatch could not keep up. Watch less (a filter), or give it more CPU.\n", See: []string{"events-lost"}},
+	{Kind: KindLossPlace, Name: "nested",
+		Summary: "The kernel skipped an event: it came while another was being handled on the same CPU.",
+		Text:    "The kernel does not run a BPF program inside itself. Rare, and only under heavy load.\n", See: []string{"events-lost"}},
+	{Kind: KindLossPlace, Name: "table",
+		Summary: "The table of sockets was full.",
+		Text:    "There are more sockets than tcpwatch is allowed to remember. Watch less, or raise the limit.\n", See: []string{"events-lost"}},
+	{Kind: KindLossPlace, Name: "queue",
+		Summary: "A reader of the stream was slower than the stream.",
+		Text:    "An exporter or a view did not keep up.\n", See: []string{"sink"}},
+	{Kind: KindLossPlace, Name: "sink",
+		Summary: "A reader of the stream failed.",
+		Text:    "For example a full disk or an unreachable collector; the message on stderr says which.\n", See: []string{"queue"}},
+
+	{Kind: KindWord, Name: "kernel",
+		Summary: "The kernel itself: as closed_by, who ended the connection; as provenance, whose socket it is.",
+		Text: `As closed_by: a timeout or a limit ended the connection, or an administrator through the kernel (ss -K). As provenance: the socket is one of the kernel's own, as NFS has.
+`, See: []string{"local", "peer", "killed"}},
+	{Kind: KindWord, Name: "unknown",
+		Summary: "Not known: too little was seen, or the kernel does not say.",
+		Text: `As close_reason: nothing that was seen says why the socket ended. As role: the socket was met mid-life. As provenance: nobody was seen to act on it. As the end of a mini-socket: it went away early and nothing says why. unknown(N) is a state with a number that tcpwatch does not know.
+`, See: []string{"end-unknown", "unjudged"}},
+}
