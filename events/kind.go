@@ -17,13 +17,14 @@ const (
 
 	Lost   // Count events are missing here, at Where
 	Tick   // every event up to Time has been delivered
+	Found  // every socket that was there before Time has been reported
 	Closed // a recorded summary of one life (replay only)
 )
 
 var kindNames = [...]string{
 	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
 	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
-	Holder: "holder", Lost: "lost", Tick: "tick", Closed: "closed",
+	Holder: "holder", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed",
 }
 
 // String returns the name the public contract gives to lines of this kind.
