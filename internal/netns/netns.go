@@ -1,0 +1,121 @@
+// Package netns finds the network namespaces of the host and enters them.
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is one network namespace and a way to reach it.
+type Namespace struct {
+	Inum uint32 // inode number, as lsns prints it; reused within seconds of its end
+	Path string // a file that refers to it: /proc/PID/ns/net or /run/netns/NAME
+	Name string // its name under /run/netns, if it has one
+}
+
+// Self returns the namespace of the calling thread.
+func Self() (Namespace, error) {
+	const path = "/proc/thread-self/ns/net"
+	inum, err := inode(path)
+	if err != nil {
+		return Namespace{}, fmt.Errorf("identify own network namespace: %w", err)
+	}
+	return Namespace{Inum: inum, Path: path}, nil
+}
+
+// List returns every network namespace that a visible process lives in or that
+// has a name under /run/netns, each once. unreadable counts the processes
+// whose namespace may not be asked for. A namespace that only an open fd or a
+// thread other than a process's first keeps alive is not found.
+func List() (found []Namespace, unreadable int, err error) {
+	seen := map[uint32]int{}
+	add := func(path, name string) error {
+		inum, err := inode(path)
+		if err != nil {
+			return err
+		}
+		if i, ok := seen[inum]; ok {
+			if name != "" {
+				found[i].Name = name
+			}
+			return nil
+		}
+		seen[inum] = len(found)
+		found = append(found, Namespace{Inum: inum, Path: path, Name: name})
+		return nil
+	}
+	pids, err := processes()
+	if err != nil {
+		return nil, 0, fmt.Errorf("list processes: %w", err)
+	}
+	for _, pid := range pids {
+		err := add("/proc/"+strconv.Itoa(pid)+"/ns/net", "")
+		if errors.Is(err, os.ErrPermission) {
+			unreadable++ // not gone, like the others, but hidden
+		}
+	}
+	named, err := filepath.Glob("/run/netns/*")
+	if err != nil {
+		return nil, 0, fmt.Errorf("list /run/netns: %w", err)
+	}
+	for _, path := range named {
+		_ = add(path, filepath.Base(path)) // a stale name refers to nothing
+	}
+	return found, unreadable, nil
+}
+
+func processes() ([]int, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	pids := make([]int, 0, len(names))
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+func inode(path string) (uint32, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return uint32(st.Ino), nil
+}
+
+// In runs fn on a thread of its own inside the namespace. The thread ends with
+// fn, so nothing else ever runs in the wrong namespace. Needs CAP_SYS_ADMIN.
+func (ns Namespace) In(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the runtime ends the thread
+		done <- ns.enter(fn)
+	}()
+	return <-done
+}
+
+func (ns Namespace) enter(fn func() error) error {
+	f, err := os.Open(ns.Path)
+	if err != nil {
+		return fmt.Errorf("open network namespace: %w", err)
+	}
+	defer f.Close()
+	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter network namespace %d: %w", ns.Inum, err)
+	}
+	return fn()
+}

@@ -1,0 +1,131 @@
+package probe
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Counters say what became of the events of one kernel program. The sums hold
+// exactly whenever nothing is in flight:
+//
+//	fired = Seen + Nested
+//	Seen  = Filtered + Lost + delivered to the reader
+type Counters struct {
+	Program  string
+	Hook     string
+	Seen     uint64 // times the program ran
+	Filtered uint64 // not a TCP socket's
+	Lost     uint64 // no room in the ring
+	Nested   uint64 // skipped by the kernel, because it was running on that CPU, and not rescued
+	Rescued  uint64 // skipped by the kernel, and recorded by the second copy
+}
+
+// The layout of struct cpu and struct counters in bpf/: three words for each
+// program, then the in_state word.
+const (
+	wordsPerProgram = 3
+	cpuSize         = (len(programs)*wordsPerProgram + 1) * 8
+)
+
+// Counters returns the counters of each attached program, the rescuing copy
+// folded into the one it rescues.
+func (p *Probe) Counters() ([]Counters, error) {
+	sums, err := p.sums()
+	if err != nil {
+		return nil, err
+	}
+	var all []Counters
+	for i, prog := range programs {
+		if _, ok := p.coll.Programs[prog.name]; !ok || i == rescueIndex {
+			continue
+		}
+		misses, err := p.misses(i)
+		if err != nil {
+			return nil, err
+		}
+		c := Counters{Program: prog.name, Hook: prog.hook, Seen: sums[i][0], Filtered: sums[i][1], Lost: sums[i][2]}
+		if i == stateIndex {
+			r := sums[rescueIndex]
+			c.Seen += r[0]
+			c.Filtered += r[1]
+			c.Lost += r[2]
+			c.Rescued = r[0]
+		}
+		c.Nested = misses - min(misses, c.Rescued)
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// sums adds up the counters of all CPUs.
+func (p *Probe) sums() (sums [len(programs)][wordsPerProgram]uint64, err error) {
+	var b [cpuSize]byte
+	for cpu := range p.ncpu {
+		if _, err := p.cpus.ReadAt(b[:], int64(cpu*cpuSize)); err != nil {
+			return sums, fmt.Errorf("read counters: %w", err)
+		}
+		for i := range sums {
+			for j := range sums[i] {
+				sums[i][j] += binary.NativeEndian.Uint64(b[(i*wordsPerProgram+j)*8:])
+			}
+		}
+	}
+	return sums, nil
+}
+
+// misses returns how often the kernel skipped a program because it was already
+// running on that CPU (bpf_prog_info.recursion_misses, Linux 5.12).
+func (p *Probe) misses(i int) (uint64, error) {
+	prog, ok := p.coll.Programs[programs[i].name]
+	if !ok {
+		return 0, nil
+	}
+	stats, err := prog.Stats()
+	if err != nil {
+		return 0, fmt.Errorf("read statistics of program %s: %w", programs[i].name, err)
+	}
+	return stats.RecursionMisses, nil
+}
+
+// missing returns the events lost so far: in the ring, and by nesting. It
+// reads the nested count twice, because a miss that is about to be rescued
+// looks like a loss for some nanoseconds.
+func (p *Probe) missing() (ring, nested uint64, err error) {
+	for try := 0; ; try++ {
+		before, err := p.allMisses()
+		if err != nil {
+			return 0, 0, err
+		}
+		sums, err := p.sums()
+		if err != nil {
+			return 0, 0, err
+		}
+		after, err := p.allMisses()
+		if err != nil {
+			return 0, 0, err
+		}
+		if before != after && try < 3 {
+			continue
+		}
+		ring = 0
+		for _, s := range sums {
+			ring += s[2]
+		}
+		rescued := sums[rescueIndex][0]
+		return ring, before - min(before, rescued), nil
+	}
+}
+
+func (p *Probe) allMisses() (n uint64, err error) {
+	for i := range programs {
+		if i == rescueIndex {
+			continue
+		}
+		m, err := p.misses(i)
+		if err != nil {
+			return 0, err
+		}
+		n += m
+	}
+	return n, nil
+}

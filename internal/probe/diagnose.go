@@ -1,0 +1,142 @@
+package probe
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
+)
+
+// Finding is one thing that doctor looked at.
+type Finding struct {
+	Name     string `json:"name"`
+	OK       bool   `json:"ok"`
+	Required bool   `json:"required"` // without it nothing can be watched
+	Detail   string `json:"detail"`
+	Fix      string `json:"fix,omitempty"`
+}
+
+// Diagnose looks at everything that watching needs, in the order in which it
+// is needed, and tries it.
+func Diagnose() []Finding {
+	findings := []Finding{kernelFinding()}
+	caps, err := Effective()
+	if err != nil {
+		return append(findings, Finding{Name: "capabilities", Required: true, Detail: err.Error(), Fix: "mount /proc"})
+	}
+	for _, c := range []Capability{CapBPF, CapPerfmon} {
+		findings = append(findings, capabilityFinding(caps, c, true, "loads the programs", GrantCommand()))
+	}
+	findings = append(findings, capabilityFinding(caps, CapSysAdmin, false,
+		"enters other network namespaces for the inventory",
+		"sudo, or without it: only sockets held by a visible fd are found in other namespaces"))
+	btfFinding := btfFinding()
+	findings = append(findings, btfFinding)
+	if !btfFinding.OK {
+		return findings
+	}
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return append(findings, Finding{Name: "kernel types", Required: true, Detail: err.Error(), Fix: "report this"})
+	}
+	findings = append(findings, featureFindings(probeFeatures(kernel))...)
+	if len(Missing(caps)) > 0 {
+		return findings
+	}
+	return append(findings, loadFindings()...)
+}
+
+// Usable reports whether nothing required is missing.
+func Usable(findings []Finding) bool {
+	for _, f := range findings {
+		if f.Required && !f.OK {
+			return false
+		}
+	}
+	return true
+}
+
+func kernelFinding() Finding {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return Finding{Name: "kernel", OK: true, Detail: "unknown: " + err.Error()}
+	}
+	return Finding{Name: "kernel", OK: true, Detail: fmt.Sprintf("Linux %s %s",
+		unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Machine[:]))}
+}
+
+func capabilityFinding(caps Capabilities, c Capability, required bool, what, fix string) Finding {
+	f := Finding{Name: c.String(), OK: caps.Has(c), Required: required, Detail: what}
+	if c == CapSysAdmin {
+		f.OK = uint64(caps)&(1<<c) != 0
+	}
+	if !f.OK {
+		f.Detail = "missing: " + what
+		f.Fix = fix
+	}
+	return f
+}
+
+func btfFinding() Finding {
+	f := Finding{Name: "BTF", Required: true, Detail: BTFPath}
+	if _, err := os.Stat(BTFPath); err != nil {
+		f.Detail = "missing: the kernel's type information (" + err.Error() + ")"
+		f.Fix = "boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y; in a container, mount /sys read-only"
+		return f
+	}
+	f.OK = true
+	return f
+}
+
+func featureFindings(features Features) []Finding {
+	var findings []Finding
+	seen := map[string]bool{}
+	for _, p := range programs {
+		if seen[p.hook] {
+			continue
+		}
+		seen[p.hook] = true
+		f := Finding{Name: "tracepoint " + p.hook, OK: features.Hooks[p.hook], Required: p.required, Detail: "shows " + p.loses}
+		if !f.OK {
+			f.Detail = "missing: " + p.loses + " are not seen"
+			f.Fix = "a newer kernel"
+		}
+		findings = append(findings, f)
+	}
+	for _, opt := range []struct {
+		name, shows string
+		ok          bool
+		since       string
+	}{
+		{"socket cookies", "the name ss -e prints after sk:", features.CookieHelper, "5.12"},
+		{"socket storage", "the owner a child inherits from its listener", features.SkStorage, "5.11"},
+		{"sockets of files", "who holds the sockets that are there at the start", features.SockFromFile, "5.11"},
+		{"reset reasons", "why the kernel sent an RST", features.ResetReason, "6.10"},
+		{"failed retransmits", "attempts to send again that failed", features.RetransmitErr, "6.15 to 6.17"},
+	} {
+		f := Finding{Name: opt.name, OK: opt.ok, Detail: "shows " + opt.shows}
+		if !opt.ok {
+			f.Detail = "missing: " + opt.shows
+			f.Fix = "a kernel from " + opt.since + " on"
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// loadFindings loads and attaches the programs for real.
+func loadFindings() []Finding {
+	p, err := Load(Options{RingSize: os.Getpagesize()})
+	if err != nil {
+		reason, fix, _ := strings.Cut(err.Error(), "\n")
+		return []Finding{{Name: "programs", Required: true, Detail: reason, Fix: fix}}
+	}
+	defer p.Close()
+	findings := []Finding{{Name: "programs", OK: true, Required: true, Detail: "loaded, verified and attached to " + strings.Join(p.Attached(), ", ")}}
+	for _, loss := range p.Losses {
+		findings = append(findings, Finding{Name: "not seen", Detail: loss.What, Fix: loss.Why})
+	}
+	return findings
+}

@@ -1,0 +1,116 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cilium/ebpf/link"
+
+	"github.com/tcpwatch/tcpwatch/bpf"
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/netns"
+)
+
+// batchSize is how many found sockets are handed over at a time.
+const batchSize = 256
+
+// inventory walks the holders of every visible file descriptor and the TCP
+// sockets of every reachable network namespace, and hands them to emit in
+// batches that emit may keep. It returns the namespaces it walked and what it
+// could not look at.
+func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) (walked []uint32, losses []Loss, err error) {
+	// The holders come first: they give listeners their owners, which children
+	// born during the rest inherit.
+	if err := walk(ctx, p.iters[bpf.TcpwatchProgHolders], emit); err != nil {
+		return nil, nil, err
+	}
+	it := p.iters[bpf.TcpwatchProgInventory]
+	caps, err := Effective()
+	if err != nil {
+		return nil, nil, err
+	}
+	if uint64(caps)&(1<<CapSysAdmin) == 0 {
+		loss := Loss{
+			"sockets of other network namespaces that no visible fd holds (TIME_WAIT, orphans, SYN_RECV)",
+			"entering a network namespace needs CAP_SYS_ADMIN",
+		}
+		own, err := netns.Self()
+		if err != nil {
+			return nil, nil, err
+		}
+		return []uint32{own.Inum}, []Loss{loss}, walk(ctx, it, emit)
+	}
+	namespaces, unreadable, err := netns.List()
+	if err != nil {
+		return nil, nil, err
+	}
+	if unreadable > 0 {
+		losses = append(losses, Loss{
+			fmt.Sprintf("network namespaces of %d processes", unreadable),
+			"reading /proc/PID/ns/net needs CAP_SYS_PTRACE",
+		})
+	}
+	for _, ns := range namespaces {
+		err := ns.In(func() error { return walk(ctx, it, emit) })
+		if errors.Is(err, os.ErrNotExist) {
+			continue // its last process ended since the list was made
+		}
+		if errors.Is(err, os.ErrPermission) {
+			losses = append(losses, Loss{fmt.Sprintf("sockets of network namespace %d", ns.Inum), err.Error()})
+			continue
+		}
+		if err != nil {
+			return walked, losses, err
+		}
+		walked = append(walked, ns.Inum)
+	}
+	return walked, losses, nil
+}
+
+// walk reads one iterator from beginning to end, in the calling thread's
+// network namespace.
+func walk(ctx context.Context, it *link.Iter, emit func([]events.Event) error) error {
+	if it == nil {
+		return nil
+	}
+	r, err := it.Open()
+	if err != nil {
+		return fmt.Errorf("open iterator: %w", err)
+	}
+	defer r.Close()
+	// The kernel hands over what fits in its own 32 KiB buffer.
+	buf := make([]byte, 0, 64<<10)
+	batch := make([]events.Event, 0, batchSize)
+	for ctx.Err() == nil {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		rest := buf
+		for len(rest) >= events.Size {
+			var ev events.Event
+			if err := events.Decode(rest, &ev); err != nil {
+				return fmt.Errorf("read iterator: %w", err)
+			}
+			rest = rest[events.Size:]
+			if batch = append(batch, ev); len(batch) == batchSize {
+				if err := emit(batch); err != nil {
+					return err
+				}
+				batch = make([]events.Event, 0, batchSize)
+			}
+		}
+		buf = buf[:copy(buf[:cap(buf)], rest)]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read iterator: %w", err)
+		}
+	}
+	if len(batch) > 0 {
+		return emit(batch)
+	}
+	return ctx.Err()
+}

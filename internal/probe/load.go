@@ -1,0 +1,313 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpwatch/tcpwatch/bpf"
+)
+
+// Options say how to watch. The zero value watches with the defaults.
+type Options struct {
+	// RingSize is the size of the ring buffer in bytes: a power of two and a
+	// multiple of the page size. 0 means DefaultRingSize.
+	RingSize int
+	// InventoryOnly loads no tracepoint programs: the Source reports what is
+	// there and ends.
+	InventoryOnly bool
+	// NoInventory does not look for the sockets that exist already.
+	NoInventory bool
+}
+
+// DefaultRingSize is the ring buffer's size in bytes: room for about 50,000
+// events.
+const DefaultRingSize = 8 << 20
+
+// Validate returns the first thing wrong with the options.
+func (o *Options) Validate() error {
+	if o.RingSize == 0 {
+		return nil
+	}
+	page := os.Getpagesize()
+	if o.RingSize < page || bits.OnesCount(uint(o.RingSize)) != 1 || o.RingSize > 1<<30 {
+		return fmt.Errorf("check ring size %d: want a power of two from %d to %d bytes", o.RingSize, page, 1<<30)
+	}
+	return nil
+}
+
+// Loss is something that this kernel or these privileges keep tcpwatch from
+// seeing.
+type Loss struct {
+	What string // what is not seen
+	Why  string
+}
+
+// Probe holds the loaded programs.
+type Probe struct {
+	Features Features
+	Losses   []Loss
+
+	options Options
+	coll    *ebpf.Collection
+	links   []link.Link
+	iters   map[string]*link.Iter
+	cpus    *ebpf.Memory
+	ncpu    int
+}
+
+// Load checks privileges and kernel, loads the programs and attaches them. An
+// error that the user can do something about is an *UnusableError.
+func Load(o Options) (_ *Probe, err error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.RingSize == 0 {
+		o.RingSize = DefaultRingSize
+	}
+	if err := checkUsable(); err != nil {
+		return nil, err
+	}
+	if err := rlimit.RemoveMemlock(); err != nil { // only kernels before 5.11 need it
+		return nil, fmt.Errorf("raise memory lock limit: %w", err)
+	}
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, fmt.Errorf("load kernel BTF: %w", err)
+	}
+	p := &Probe{options: o, Features: probeFeatures(kernel), iters: map[string]*link.Iter{}}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	spec, err := p.spec()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.loadCollection(spec); err != nil {
+		return nil, err
+	}
+	if p.cpus, err = p.coll.Maps[bpf.TcpwatchMapCpus].Memory(); err != nil {
+		return nil, fmt.Errorf("map counters: %w", err)
+	}
+	if err := p.attach(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// spec returns the embedded programs, set up for this kernel, without those it
+// cannot have.
+func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
+	spec, err := bpf.LoadTcpwatch()
+	if err != nil {
+		return nil, fmt.Errorf("read embedded programs: %w", err)
+	}
+	p.ncpu, err = ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count CPUs: %w", err)
+	}
+	spec.Maps[bpf.TcpwatchMapCpus].MaxEntries = uint32(p.ncpu)
+	spec.Maps[bpf.TcpwatchMapRing].MaxEntries = uint32(p.options.RingSize)
+	if err := p.setConstants(spec); err != nil {
+		return nil, err
+	}
+	for _, prog := range programs {
+		switch {
+		case p.options.InventoryOnly:
+			delete(spec.Programs, prog.name)
+		case !p.Features.Hooks[prog.hook]:
+			if prog.required {
+				return nil, &UnusableError{
+					Reason: "this kernel has no BTF-typed tracepoint " + prog.hook,
+					Fix:    "use a kernel from 5.8 on with CONFIG_DEBUG_INFO_BTF=y",
+				}
+			}
+			p.lose(prog.loses, "the kernel has no tracepoint "+prog.hook)
+			delete(spec.Programs, prog.name)
+		}
+	}
+	if p.options.NoInventory {
+		for _, name := range iterators {
+			delete(spec.Programs, name)
+		}
+	}
+	return spec, nil
+}
+
+func (p *Probe) lose(what, why string) { p.Losses = append(p.Losses, Loss{what, why}) }
+
+func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
+	dev, ino, err := pidNamespace()
+	if err != nil {
+		return err
+	}
+	constants := []struct {
+		name  string
+		value any
+	}{
+		{bpf.TcpwatchVarHasCookieHelper, p.Features.CookieHelper},
+		{bpf.TcpwatchVarHasSkStorage, p.Features.SkStorage},
+		{bpf.TcpwatchVarHasSockFromFile, p.Features.SockFromFile},
+		{bpf.TcpwatchVarHasResetReason, p.Features.ResetReason},
+		{bpf.TcpwatchVarHasRetransmitErr, p.Features.RetransmitErr},
+		{bpf.TcpwatchVarPidnsDev, dev},
+		{bpf.TcpwatchVarPidnsIno, ino},
+		{bpf.TcpwatchVarTickNs, tick()},
+	}
+	for _, c := range constants {
+		if err := spec.Variables[c.name].Set(c.value); err != nil {
+			return fmt.Errorf("set constant %s: %w", c.name, err)
+		}
+	}
+	if !p.Features.CookieHelper {
+		p.lose("socket cookies until something else asks for them", "no bpf_get_socket_cookie in tracing programs before Linux 5.12")
+	}
+	if !p.Features.SkStorage {
+		p.lose("the owner that a new connection inherits from its listener", "no socket storage in tracing programs before Linux 5.11")
+	}
+	if !p.Features.SockFromFile {
+		p.lose("the holders of sockets that existed before the start", "no bpf_sock_from_file before Linux 5.11")
+	}
+	return nil
+}
+
+// pidNamespace returns the device and inode of this process's pid namespace,
+// or zeros if it is the initial one, in which the kernel needs no translation.
+func pidNamespace() (dev, ino uint64, err error) {
+	const initial = 0xEFFFFFFC // PROC_PID_INIT_INO, include/linux/proc_ns.h
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
+		return 0, 0, fmt.Errorf("identify own pid namespace: %w", err)
+	}
+	if st.Ino == initial {
+		return 0, 0, nil
+	}
+	return st.Dev, st.Ino, nil
+}
+
+// tick returns the length of a jiffy in ns: the resolution of the kernel's
+// coarse clock.
+func tick() uint64 {
+	var ts unix.Timespec
+	if unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &ts) != nil || ts.Nsec <= 0 {
+		return 4_000_000 // CONFIG_HZ=250
+	}
+	return uint64(ts.Nano())
+}
+
+// loadCollection loads the programs; one that the kernel refuses and that is
+// not required becomes a stated loss.
+func (p *Probe) loadCollection(spec *ebpf.CollectionSpec) error {
+	for {
+		coll, err := ebpf.NewCollection(spec)
+		if err == nil {
+			p.coll = coll
+			return nil
+		}
+		refused := refusedProgram(spec, err)
+		if refused == nil || refused.required {
+			return loadError(err)
+		}
+		p.lose(refused.loses, fmt.Sprintf("the kernel refuses the program: %v", err))
+		delete(spec.Programs, refused.name)
+	}
+}
+
+// refusedProgram returns the optional program that err is about.
+func refusedProgram(spec *ebpf.CollectionSpec, err error) *program {
+	var verifier *ebpf.VerifierError
+	if !errors.As(err, &verifier) {
+		return nil
+	}
+	for i := range programs {
+		p := &programs[i]
+		s, ok := spec.Programs[p.name]
+		if !ok {
+			continue
+		}
+		one := spec.Copy()
+		for name := range one.Programs {
+			if name != s.Name {
+				delete(one.Programs, name)
+			}
+		}
+		coll, err := ebpf.NewCollection(one)
+		if err != nil {
+			return p
+		}
+		coll.Close()
+	}
+	return nil
+}
+
+func (p *Probe) attach() error {
+	for _, prog := range programs {
+		loaded, ok := p.coll.Programs[prog.name]
+		if !ok {
+			continue
+		}
+		l, err := link.AttachTracing(link.TracingOptions{Program: loaded})
+		if err != nil && prog.required {
+			return fmt.Errorf("attach %s to %s: %w", prog.name, prog.hook, err)
+		}
+		if err != nil {
+			p.lose(prog.loses, fmt.Sprintf("the kernel refuses to attach: %v", err))
+			continue
+		}
+		p.links = append(p.links, l)
+	}
+	for _, name := range iterators {
+		loaded, ok := p.coll.Programs[name]
+		if !ok {
+			continue
+		}
+		it, err := link.AttachIter(link.IterOptions{Program: loaded})
+		if err != nil {
+			return fmt.Errorf("attach iterator %s: %w", name, err)
+		}
+		p.iters[name] = it
+	}
+	return nil
+}
+
+// detach stops the flow of events; what is in the ring stays readable.
+func (p *Probe) detach() {
+	for _, l := range p.links {
+		_ = l.Close()
+	}
+	p.links = nil
+}
+
+// Close detaches and unloads everything.
+func (p *Probe) Close() error {
+	p.detach()
+	for _, it := range p.iters {
+		_ = it.Close()
+	}
+	p.iters = nil
+	if p.coll != nil {
+		p.coll.Close()
+	}
+	return nil
+}
+
+// Attached returns the names of the tracepoints that report.
+func (p *Probe) Attached() []string {
+	var hooks []string
+	for _, prog := range programs {
+		if _, ok := p.coll.Programs[prog.name]; ok && !slices.Contains(hooks, prog.hook) {
+			hooks = append(hooks, prog.hook)
+		}
+	}
+	return hooks
+}

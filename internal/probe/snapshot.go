@@ -1,0 +1,101 @@
+package probe
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/tcpwatch/tcpwatch/events"
+)
+
+// Snapshot is the Source of one inventory: each fd that holds a TCP socket
+// (Holder), then each TCP socket (Inventory), then Found.
+type Snapshot struct {
+	queue inventoryQueue
+	batch []events.Event
+	done  bool
+}
+
+var _ events.Source = (*Snapshot)(nil)
+
+// Snapshot starts an inventory. The Probe must outlive it.
+func (p *Probe) Snapshot(ctx context.Context) *Snapshot {
+	return &Snapshot{queue: p.startInventory(ctx)}
+}
+
+// Next implements events.Source.
+func (s *Snapshot) Next(ev *events.Event) error {
+	for len(s.batch) == 0 {
+		if s.done {
+			return io.EOF
+		}
+		batch, ok := <-s.queue.batches
+		if !ok {
+			s.done = true
+			if s.queue.err != nil {
+				return s.queue.err
+			}
+			*ev = events.Event{Kind: events.Found, Time: now(), InState: -1}
+			return nil
+		}
+		s.batch = batch
+	}
+	*ev = s.batch[0]
+	s.batch = s.batch[1:]
+	return nil
+}
+
+// Walked reports whether the TCP sockets of a namespace were walked, once Next
+// has returned Found. Of another one only what an fd holds is known.
+func (s *Snapshot) Walked(netns uint32) bool { return slices.Contains(s.queue.walked, netns) }
+
+// Losses returns what the inventory could not look at, once Next has returned
+// Found.
+func (s *Snapshot) Losses() []Loss { return s.queue.losses }
+
+// Close implements events.Source.
+func (s *Snapshot) Close() error {
+	s.queue.stop()
+	return nil
+}
+
+// inventoryQueue hands an inventory over from the threads that make it.
+type inventoryQueue struct {
+	*inventoryResult
+	batches chan []events.Event
+	cancel  context.CancelFunc
+}
+
+// inventoryResult is valid once batches is closed.
+type inventoryResult struct {
+	walked []uint32
+	losses []Loss
+	err    error
+}
+
+func (p *Probe) startInventory(ctx context.Context) inventoryQueue {
+	ctx, cancel := context.WithCancel(ctx)
+	q := inventoryQueue{inventoryResult: &inventoryResult{}, batches: make(chan []events.Event, 16), cancel: cancel}
+	go func() {
+		defer close(q.batches)
+		q.walked, q.losses, q.err = p.inventory(ctx, func(batch []events.Event) error {
+			select {
+			case q.batches <- batch:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	return q
+}
+
+// stop ends the inventory and waits until it has.
+func (q *inventoryQueue) stop() {
+	if q.batches == nil {
+		return
+	}
+	q.cancel()
+	for range q.batches {
+	}
+}
