@@ -1,0 +1,233 @@
+// Package filter decides which lines and rows a user asked for: the filter
+// flags and the FILTER expression, together.
+package filter
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/printable"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// Flags are the filter flags as the user typed them. Values of one flag are
+// alternatives; different flags must all match.
+type Flags struct {
+	Port, Lport, Rport []string
+	Addr               []string
+	State              []string
+	PID                []string
+	Comm               []string
+	Netns              []string
+	Abnormal           bool
+}
+
+// Filter is a question about a socket or a line. The zero value says yes. It
+// is not safe for concurrent use.
+type Filter struct {
+	port, lport, rport []uint16
+	addr               []netip.Prefix
+	state              []model.State
+	pid                []uint32
+	comm               []string
+	netns              []uint32
+	abnormal           bool
+	expression         *Expression
+}
+
+// New compiles flags and an expression, which may be empty. netnsByName finds
+// a namespace that --netns names; numbers are inode numbers.
+func New(flags Flags, expression string, netnsByName func(string) (uint32, error)) (*Filter, error) {
+	f := &Filter{comm: flags.Comm, abnormal: flags.Abnormal}
+	var err error
+	for _, p := range []struct {
+		flag  string
+		words []string
+		to    *[]uint16
+	}{{"port", flags.Port, &f.port}, {"lport", flags.Lport, &f.lport}, {"rport", flags.Rport, &f.rport}} {
+		if *p.to, err = parseAll(p.flag, p.words, parsePort); err != nil {
+			return nil, err
+		}
+	}
+	if f.addr, err = parseAll("addr", flags.Addr, ParsePrefix); err != nil {
+		return nil, err
+	}
+	if f.state, err = parseAll("state", flags.State, parseState); err != nil {
+		return nil, err
+	}
+	if f.pid, err = parseAll("pid", flags.PID, parsePID); err != nil {
+		return nil, err
+	}
+	for _, pattern := range f.comm {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("parse --comm %q: %w", pattern, err)
+		}
+	}
+	if f.netns, err = parseAll("netns", flags.Netns, func(s string) (uint32, error) {
+		if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+			return uint32(n), nil
+		}
+		return netnsByName(s)
+	}); err != nil {
+		return nil, err
+	}
+	if expression != "" {
+		f.expression, err = Compile(expression)
+	}
+	return f, err
+}
+
+func parseAll[T any](flag string, words []string, parse func(string) (T, error)) (all []T, err error) {
+	for _, w := range words {
+		v, err := parse(w)
+		if err != nil {
+			return nil, fmt.Errorf("parse --%s %q: %w", flag, w, err)
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("want a port from 0 to 65535")
+	}
+	return uint16(n), nil
+}
+
+func parsePID(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("want a process id")
+	}
+	return uint32(n), nil
+}
+
+func parseState(s string) (model.State, error) {
+	state, ok := model.ParseState(s)
+	if !ok {
+		return 0, fmt.Errorf("want a TCP state%s", didYouMeanState(s))
+	}
+	return state, nil
+}
+
+// ParsePrefix reads an address or a network in CIDR form.
+func ParsePrefix(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return p, fmt.Errorf("want an address or a network such as 10.0.0.0/8")
+		}
+		return p.Masked(), nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("want an address or a network such as 10.0.0.0/8")
+	}
+	a = a.Unmap()
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
+
+// subject is what the flags ask about.
+type subject struct {
+	family       events.Family
+	laddr, raddr *[16]byte
+	lport, rport uint16
+	netns        uint32
+	owner        *events.Owner
+	verdict      model.Verdict
+	from, to     model.State
+}
+
+// Match reports whether the user asked for this line. Losses are always shown:
+// a hole in the stream is a hole in any part of it.
+func (f *Filter) Match(o *track.Observation) bool {
+	ev := &o.Event
+	if ev.Kind == events.Lost {
+		return true
+	}
+	from := ev.From
+	if ev.Kind != events.Transition {
+		from = ev.To
+	}
+	if !f.flagsMatch(&subject{
+		ev.Family, &ev.Saddr, &ev.Daddr, ev.Lport, ev.Rport, ev.Netns, &o.Owner, o.Judgement.Verdict, from, ev.To,
+	}) {
+		return false
+	}
+	if f.expression == nil {
+		return true
+	}
+	f.expression.fields.of(o)
+	return f.expression.run()
+}
+
+// MatchRow reports whether the user asked for this row.
+func (f *Filter) MatchRow(r *track.Row) bool {
+	if !f.flagsMatch(&subject{
+		r.Family, &r.Saddr, &r.Daddr, r.Lport, r.Rport, r.Netns, &r.Owner, r.Verdict, r.State, r.State,
+	}) {
+		return false
+	}
+	if f.expression == nil {
+		return true
+	}
+	f.expression.fields.ofRow(r)
+	return f.expression.run()
+}
+
+func (f *Filter) flagsMatch(s *subject) bool {
+	return anyOf(f.port, func(p uint16) bool { return p == s.lport || p == s.rport }) &&
+		anyOf(f.lport, func(p uint16) bool { return p == s.lport }) &&
+		anyOf(f.rport, func(p uint16) bool { return p == s.rport }) &&
+		anyOf(f.state, func(st model.State) bool { return st == s.from || st == s.to }) &&
+		anyOf(f.pid, func(pid uint32) bool { return pid == s.owner.PID }) &&
+		anyOf(f.netns, func(n uint32) bool { return n == s.netns }) &&
+		(!f.abnormal || s.verdict >= model.Abnormal) &&
+		f.addrMatches(s) && f.commMatches(s)
+}
+
+// anyOf is true for no wishes at all.
+func anyOf[T any](wishes []T, ok func(T) bool) bool {
+	return len(wishes) == 0 || slices.ContainsFunc(wishes, ok)
+}
+
+func (f *Filter) addrMatches(s *subject) bool {
+	if len(f.addr) == 0 {
+		return true
+	}
+	l, r := events.Addr(s.family, s.laddr).Unmap(), events.Addr(s.family, s.raddr).Unmap()
+	return anyOf(f.addr, func(p netip.Prefix) bool { return p.Contains(l) || p.Contains(r) })
+}
+
+func (f *Filter) commMatches(s *subject) bool {
+	if len(f.comm) == 0 {
+		return true
+	}
+	comm := printable.Comm(&s.owner.Comm)
+	return anyOf(f.comm, func(pattern string) bool {
+		ok, _ := path.Match(pattern, comm)
+		return ok || pattern == comm
+	})
+}
+
+// CompileRow returns the question about a row that the flags of f and another
+// expression ask together.
+func (f *Filter) CompileRow(expression string) (func(*track.Row) bool, error) {
+	g := *f
+	if expression != "" {
+		x, err := Compile(expression)
+		if err != nil {
+			return nil, err
+		}
+		g.expression = x
+	}
+	return g.MatchRow, nil
+}

@@ -1,0 +1,357 @@
+// Package record writes observations as JSON Lines, the public form of
+// everything tcpwatch says, and reads them back as a Source: a recording is
+// judged again exactly as the live stream was.
+package record
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf16"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/printable"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// Encoder turns observations into lines.
+type Encoder struct {
+	// Epoch is the wall-clock time at which the clock of the events was 0, in
+	// ns since 1970.
+	Epoch int64
+	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
+	ResetReason func(uint32) string
+}
+
+// Append appends one line, with its newline, to b. It allocates nothing but
+// for hostile names.
+func (e *Encoder) Append(b []byte, o *track.Observation) []byte {
+	ev := &o.Event
+	if ev.Kind == events.Closed && ev.Recorded != nil {
+		return append(appendASCII(b, ev.Recorded.Line), '\n')
+	}
+	b = e.begin(b, ev.Kind.String(), ev.Time)
+	switch ev.Kind {
+	case events.Lost:
+		b = number(b, "count", ev.LostCount)
+		b = text(b, "where", ev.Where.String())
+		return end(b)
+	case events.Transition:
+		b = identity(b, o)
+		b = transition(b, o)
+	case events.Inventory:
+		b = identity(b, o)
+		b = inventory(b, o)
+	case events.Retransmit, events.SynAck:
+		b = identity(b, o)
+		b = retransmit(b, o)
+	case events.ResetSent, events.ResetReceived:
+		b = identity(b, o)
+		b = e.reset(b, o)
+	case events.Closed:
+		b = identity(b, o)
+		b = closed(b, o)
+	}
+	return end(b)
+}
+
+func (e *Encoder) begin(b []byte, event string, mono uint64) []byte {
+	b = append(b, `{"event":"`...)
+	b = append(b, event...)
+	b = append(b, `","time":"`...)
+	b = AppendTime(b, e.Epoch+int64(mono))
+	b = append(b, `","mono_ns":`...)
+	return strconv.AppendUint(b, mono, 10)
+}
+
+// AppendTime appends ns since 1970 as RFC 3339 in UTC, always with nine
+// decimals.
+func AppendTime(b []byte, ns int64) []byte {
+	return time.Unix(0, ns).UTC().AppendFormat(b, "2006-01-02T15:04:05.000000000Z")
+}
+
+func end(b []byte) []byte { return append(b, '}', '\n') }
+
+// identity says which socket, and who.
+func identity(b []byte, o *track.Observation) []byte {
+	ev := &o.Event
+	if o.ID != 0 {
+		b = number(b, "socket", o.ID)
+	}
+	if ev.Cookie != 0 {
+		b = append(b, `,"cookie":"`...)
+		b = strconv.AppendUint(b, ev.Cookie, 16)
+		b = append(b, '"')
+	}
+	b = number(b, "netns", uint64(ev.Netns))
+	if ev.NetnsCookie != 0 {
+		b = number(b, "netns_cookie", ev.NetnsCookie)
+	}
+	b = text(b, "family", ev.Family.String())
+	b = append(b, `,"laddr":"`...)
+	b = events.Addr(ev.Family, &ev.Saddr).AppendTo(b)
+	b = append(b, '"')
+	b = number(b, "lport", uint64(ev.Lport))
+	b = append(b, `,"raddr":"`...)
+	b = events.Addr(ev.Family, &ev.Daddr).AppendTo(b)
+	b = append(b, '"')
+	b = number(b, "rport", uint64(ev.Rport))
+	b = text(b, "role", o.Role.String())
+	b = append(b, `,"owner":{`...)
+	b = ownerFields(b, &o.Owner)
+	b = append(b, '}')
+	if ev.Has(model.Owned) && !ev.Has(model.Inherited) && ev.Kind != events.Closed && ev.Kind != events.Inventory {
+		b = append(b, `,"actor":{"pid":`...)
+		b = strconv.AppendUint(b, uint64(ev.PID), 10)
+		b = text(b, "comm", printable.Comm(&ev.Comm))
+		b = append(b, '}')
+	}
+	return b
+}
+
+func ownerFields(b []byte, w *events.Owner) []byte {
+	if w.Provenance == events.ProvenanceExact || w.Provenance == events.ProvenanceInherited {
+		b = append(b, `"pid":`...)
+		b = strconv.AppendUint(b, uint64(w.PID), 10)
+		b = text(b, "comm", printable.Comm(&w.Comm))
+		if w.FD >= 0 {
+			b = number(b, "fd", uint64(w.FD))
+		}
+		b = append(b, ',')
+	}
+	b = append(b, `"provenance":"`...)
+	b = append(b, w.Provenance.String()...)
+	return append(b, '"')
+}
+
+func transition(b []byte, o *track.Observation) []byte {
+	ev := &o.Event
+	b = text(b, "from", ev.From.String())
+	b = text(b, "to", ev.To.String())
+	if o.Step != 0 {
+		b = number(b, "step", uint64(o.Step))
+	}
+	if o.InState >= 0 {
+		b = number(b, "in_state_ns", uint64(o.InState))
+	}
+	b = judgement(b, o.Judgement, o.LostSince)
+	return evidence(b, &ev.Evidence)
+}
+
+func judgement(b []byte, j model.Judgement, lost uint64) []byte {
+	b = text(b, "verdict", j.Verdict.String())
+	b = text(b, "rule", j.Rule.String())
+	b = append(b, `,"why":"`...)
+	if lost > 0 {
+		b = strconv.AppendUint(b, lost, 10)
+		b = append(b, " events lost. "...)
+	}
+	b = escape(b, j.Why())
+	return append(b, '"')
+}
+
+func inventory(b []byte, o *track.Observation) []byte {
+	ev := &o.Event
+	b = text(b, "state", ev.To.String())
+	if ev.To == model.TimeWait {
+		b = text(b, "substate", ev.From.String())
+		b = number(b, "remaining_ns", ev.Extra)
+	}
+	b = text(b, "began", o.Began.String())
+	if ev.To == model.Close {
+		b = append(b, `,"held":true`...)
+	}
+	recvQ, sendQ := Queues(ev)
+	b = number(b, "recv_q", uint64(recvQ))
+	b = number(b, "send_q", uint64(sendQ))
+	b = text(b, "verdict", o.Judgement.Verdict.String())
+	if ev.To == model.TimeWait || ev.To == model.NewSynRecv {
+		b = number(b, "snd_nxt", uint64(ev.SndNxt))
+		return number(b, "rcv_nxt", uint64(ev.RcvNxt))
+	}
+	return evidence(b, &ev.Evidence)
+}
+
+// Queues returns what ss shows as Recv-Q and Send-Q of a found socket: of a
+// listener the length and the limit of its accept queue, else the bytes not
+// read by the application and those not acknowledged by the peer.
+func Queues(ev *events.Event) (recv, send uint32) {
+	switch ev.To {
+	case model.Listen:
+		return ev.AcceptQueue()
+	case model.TimeWait, model.NewSynRecv, model.Close:
+		return 0, 0
+	}
+	return ev.RcvNxt - ev.CopiedSeq, ev.WriteSeq - ev.SndUna
+}
+
+func retransmit(b []byte, o *track.Observation) []byte {
+	ev := &o.Event
+	b = text(b, "kind", o.Segment.String())
+	b = text(b, "state", ev.To.String())
+	b = number(b, "seq", uint64(ev.Seq()))
+	b = number(b, "count", uint64(o.Count))
+	if ev.Err != 0 && ev.Kind == events.Retransmit {
+		b = number(b, "err", uint64(ev.Err))
+	}
+	return b
+}
+
+func (e *Encoder) reset(b []byte, o *track.Observation) []byte {
+	ev := &o.Event
+	direction := "sent"
+	if ev.Kind == events.ResetReceived {
+		direction = "received"
+	}
+	b = text(b, "direction", direction)
+	b = text(b, "state", ev.To.String())
+	if ev.Has(model.ActiveReset) {
+		b = append(b, `,"active":true`...)
+	}
+	if reason, ok := ev.ResetReason(); ok && e.ResetReason != nil && ev.Kind == events.ResetSent {
+		b = text(b, "reason", e.ResetReason(reason))
+	}
+	return b
+}
+
+func closed(b []byte, o *track.Observation) []byte {
+	s := o.Socket
+	b = text(b, "close_reason", s.End.Reason.String())
+	if by := s.End.By.String(); by != "" {
+		b = text(b, "closed_by", by)
+	}
+	b = text(b, "began", o.Began.String())
+	b = number(b, "duration_ns", s.EndTime-s.Born)
+	r := &s.Retransmits
+	b = append(b, `,"retransmits":{"syn":`...)
+	b = strconv.AppendUint(b, uint64(r.SYN), 10)
+	b = number(b, "synack", uint64(r.SYNACK))
+	b = number(b, "fin", uint64(r.FIN))
+	b = number(b, "data", uint64(r.Data))
+	b = number(b, "failed", uint64(r.Failed))
+	b = append(b, `},"history":[`...)
+	b = history(b, s)
+	b = append(b, ']')
+	b = judgement(b, o.Judgement, 0)
+	b = append(b, `,"complete":`...)
+	b = strconv.AppendBool(b, !s.Is(track.Incomplete) && !s.Is(track.BeganBefore) && s.Skipped == 0)
+	return evidence(b, &s.Last)
+}
+
+// history lists the states with the ns spent in each; the last one, and one
+// that was not seen beginning, have none.
+func history(b []byte, s *track.Socket) []byte {
+	steps := s.History()
+	for i, st := range steps {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"state":"`...)
+		b = append(b, st.State.String()...)
+		b = append(b, '"')
+		if st.Time != 0 && i+1 < len(steps) {
+			b = number(b, "ns", steps[i+1].Time-st.Time)
+		}
+		b = append(b, '}')
+	}
+	return b
+}
+
+// flagNames are the facts of an event beyond dead, done and owned, which the
+// contract spells as fields of their own.
+var flagNames = []struct {
+	flag model.Flags
+	name string
+}{
+	{model.Linger0, "linger0"}, {model.Linger2Neg, "linger2_negative"}, {model.KeepOpen, "keepalive"},
+	{model.HasSocket, "has_socket"}, {model.Repair, "repair"}, {model.MPTCP, "mptcp"},
+	{model.UserTimeout, "user_timeout"}, {model.Kernel, "kernel"}, {model.KThread, "kthread"},
+	{model.Inherited, "inherited"}, {model.Rescued, "rescued"}, {model.TFO, "tfo"}, {model.Stale, "stale"},
+}
+
+func evidence(b []byte, v *model.Evidence) []byte {
+	b = append(b, `,"evidence":{"err":`...)
+	b = strconv.AppendUint(b, uint64(v.Err), 10)
+	b = number(b, "err_soft", uint64(v.ErrSoft))
+	b = number(b, "shutdown", uint64(v.Shutdown))
+	b = boolean(b, "dead", v.Has(model.Dead))
+	b = boolean(b, "done", v.Has(model.Done))
+	b = boolean(b, "owned", v.Has(model.Owned))
+	b = number(b, "snd_una", uint64(v.SndUna))
+	b = number(b, "snd_nxt", uint64(v.SndNxt))
+	b = number(b, "rcv_nxt", uint64(v.RcvNxt))
+	b = number(b, "write_seq", uint64(v.WriteSeq))
+	b = number(b, "copied_seq", uint64(v.CopiedSeq))
+	b = number(b, "bytes_acked", v.BytesAcked)
+	b = number(b, "bytes_received", v.BytesReceived)
+	b = number(b, "retransmits", uint64(v.Retransmits))
+	b = number(b, "probes", uint64(v.Probes))
+	b = append(b, `,"flags":[`...)
+	first := true
+	for _, f := range flagNames {
+		if !v.Has(f.flag) {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(b, '"')
+		b = append(b, f.name...)
+		b = append(b, '"')
+	}
+	return append(b, ']', '}')
+}
+
+func number(b []byte, name string, n uint64) []byte {
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	return strconv.AppendUint(b, n, 10)
+}
+
+func boolean(b []byte, name string, v bool) []byte {
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	return strconv.AppendBool(b, v)
+}
+
+func text(b []byte, name, s string) []byte {
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, '"', ':', '"')
+	b = escape(b, s)
+	return append(b, '"')
+}
+
+// escape escapes what JSON must have escaped in text that is printable already.
+func escape(b []byte, s string) []byte {
+	start := 0
+	for i := range len(s) {
+		if c := s[i]; c == '"' || c == '\\' {
+			b = append(b, s[start:i]...)
+			b = append(b, '\\')
+			start = i
+		}
+	}
+	return append(b, s[start:]...)
+}
+
+// appendASCII appends a line of JSON from a recording with everything but
+// printable ASCII escaped: a recording may hold anything.
+func appendASCII(b, line []byte) []byte {
+	for _, r := range string(line) {
+		switch {
+		case r >= 0x20 && r < 0x7f:
+			b = append(b, byte(r))
+		case r < 0x10000:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		default:
+			hi, lo := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, hi, lo)
+		}
+	}
+	return b
+}

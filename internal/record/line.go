@@ -1,0 +1,347 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// Line is one line of a recording, field by field as the public contract names
+// them.
+type Line struct {
+	Event       string    `json:"event"`
+	Time        time.Time `json:"time"`
+	Mono        uint64    `json:"mono_ns"`
+	Socket      uint64    `json:"socket"`
+	Cookie      string    `json:"cookie"`
+	Netns       uint32    `json:"netns"`
+	NetnsCookie uint64    `json:"netns_cookie"`
+	Family      string    `json:"family"`
+	Laddr       string    `json:"laddr"`
+	Lport       uint16    `json:"lport"`
+	Raddr       string    `json:"raddr"`
+	Rport       uint16    `json:"rport"`
+	Role        string    `json:"role"`
+	Owner       Person    `json:"owner"`
+	Actor       *Person   `json:"actor"`
+
+	From    string  `json:"from"`
+	To      string  `json:"to"`
+	Step    uint32  `json:"step"`
+	InState *int64  `json:"in_state_ns"`
+	Verdict string  `json:"verdict"`
+	Rule    string  `json:"rule"`
+	Why     string  `json:"why"`
+	Facts   *Facts  `json:"evidence"`
+	State   string  `json:"state"`
+	Sub     string  `json:"substate"`
+	Remain  uint64  `json:"remaining_ns"`
+	Began   string  `json:"began"`
+	Held    bool    `json:"held"`
+	RecvQ   uint32  `json:"recv_q"`
+	SendQ   uint32  `json:"send_q"`
+	SndNxt  uint32  `json:"snd_nxt"`
+	RcvNxt  uint32  `json:"rcv_nxt"`
+	Kind    string  `json:"kind"`
+	Seq     uint32  `json:"seq"`
+	Count   uint64  `json:"count"`
+	Err     uint16  `json:"err"`
+	Where   string  `json:"where"`
+	Dir     string  `json:"direction"`
+	Active  bool    `json:"active"`
+	Reason  string  `json:"reason"`
+	Close   string  `json:"close_reason"`
+	ClosedB string  `json:"closed_by"`
+	Took    uint64  `json:"duration_ns"`
+	Whole   bool    `json:"complete"`
+	Rtx     Again   `json:"retransmits"`
+	History []Stage `json:"history"`
+}
+
+// Person is an owner or an actor.
+type Person struct {
+	PID        uint32 `json:"pid"`
+	Comm       string `json:"comm"`
+	FD         *int32 `json:"fd"`
+	Provenance string `json:"provenance"`
+}
+
+// Again counts retransmits by kind.
+type Again struct {
+	SYN    uint32 `json:"syn"`
+	SYNACK uint32 `json:"synack"`
+	FIN    uint32 `json:"fin"`
+	Data   uint32 `json:"data"`
+	Failed uint32 `json:"failed"`
+}
+
+// Stage is one state of a history.
+type Stage struct {
+	State string  `json:"state"`
+	NS    *uint64 `json:"ns"`
+}
+
+// Facts is the evidence of a line.
+type Facts struct {
+	Err           uint16   `json:"err"`
+	ErrSoft       uint16   `json:"err_soft"`
+	Shutdown      uint8    `json:"shutdown"`
+	Dead          bool     `json:"dead"`
+	Done          bool     `json:"done"`
+	Owned         bool     `json:"owned"`
+	SndUna        uint32   `json:"snd_una"`
+	SndNxt        uint32   `json:"snd_nxt"`
+	RcvNxt        uint32   `json:"rcv_nxt"`
+	WriteSeq      uint32   `json:"write_seq"`
+	CopiedSeq     uint32   `json:"copied_seq"`
+	BytesAcked    uint64   `json:"bytes_acked"`
+	BytesReceived uint64   `json:"bytes_received"`
+	Retransmits   uint8    `json:"retransmits"`
+	Probes        uint8    `json:"probes"`
+	Flags         []string `json:"flags"`
+}
+
+// ParseLine reads one line of a recording.
+func ParseLine(b []byte) (*Line, error) {
+	var l Line
+	if err := json.Unmarshal(b, &l); err != nil {
+		return nil, fmt.Errorf("parse line: %w", err)
+	}
+	return &l, nil
+}
+
+// event fills ev from the line; names interns reset reasons.
+func (l *Line) event(ev *events.Event, raw []byte, names *reasonNames) error {
+	*ev = events.Event{Time: l.Mono, InState: -1}
+	if l.Event == "lost" {
+		where, ok := events.ParseWhere(l.Where)
+		if !ok {
+			return fmt.Errorf("parse line: unknown place of loss %q", l.Where)
+		}
+		ev.Kind, ev.Where, ev.LostCount = events.Lost, where, l.Count
+		return nil
+	}
+	if err := l.identity(ev); err != nil {
+		return err
+	}
+	ev.Evidence = l.Facts.evidence()
+	switch l.Event {
+	case "transition":
+		return l.transition(ev)
+	case "inventory":
+		return l.inventory(ev)
+	case "retransmit":
+		return l.retransmit(ev)
+	case "reset":
+		return l.reset(ev, names)
+	case "closed":
+		ev.Kind = events.Closed
+		var line bytes.Buffer
+		if err := json.Compact(&line, raw); err != nil {
+			return fmt.Errorf("parse line: %w", err)
+		}
+		ev.Recorded.Line = line.Bytes()
+		return nil
+	}
+	return errUnknownEvent
+}
+
+func (l *Line) identity(ev *events.Event) (err error) {
+	ev.SK, ev.Socket = l.Socket, l.Socket
+	if l.Cookie != "" {
+		if ev.Cookie, err = strconv.ParseUint(l.Cookie, 16, 64); err != nil {
+			return fmt.Errorf("parse cookie: %w", err)
+		}
+	}
+	ev.Netns, ev.NetnsCookie = l.Netns, l.NetnsCookie
+	ev.Lport, ev.Rport = l.Lport, l.Rport
+	switch l.Family {
+	case "ipv4":
+		ev.Family = events.IPv4
+	case "ipv6":
+		ev.Family = events.IPv6
+	default:
+		return fmt.Errorf("parse line: unknown family %q", l.Family)
+	}
+	if err := address(l.Laddr, ev.Family, &ev.Saddr); err != nil {
+		return err
+	}
+	if err := address(l.Raddr, ev.Family, &ev.Daddr); err != nil {
+		return err
+	}
+	role, ok := model.ParseRole(l.Role)
+	if !ok {
+		return fmt.Errorf("parse line: unknown role %q", l.Role)
+	}
+	owner, err := l.Owner.owner()
+	if err != nil {
+		return err
+	}
+	ev.Recorded = &events.Recorded{Role: role, Owner: owner}
+	if l.Actor != nil {
+		ev.PID = l.Actor.PID
+		ev.Comm, err = parseComm(l.Actor.Comm)
+	}
+	return err
+}
+
+func address(s string, family events.Family, to *[16]byte) error {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return fmt.Errorf("parse address: %w", err)
+	}
+	if a.Is4() != (family == events.IPv4) {
+		return fmt.Errorf("parse address %q: not %s", s, family)
+	}
+	copy(to[:], a.AsSlice())
+	return nil
+}
+
+func (p *Person) owner() (events.Owner, error) {
+	w := events.Owner{PID: p.PID, FD: -1}
+	var ok bool
+	if w.Provenance, ok = events.ParseProvenance(p.Provenance); !ok {
+		return w, fmt.Errorf("parse owner: unknown provenance %q", p.Provenance)
+	}
+	if p.FD != nil {
+		w.FD = *p.FD
+	}
+	var err error
+	w.Comm, err = parseComm(p.Comm)
+	return w, err
+}
+
+func (l *Line) transition(ev *events.Event) error {
+	ev.Kind = events.Transition
+	var err error
+	if ev.From, err = parseState(l.From); err != nil {
+		return err
+	}
+	if ev.To, err = parseState(l.To); err != nil {
+		return err
+	}
+	ev.Step = l.Step
+	if l.InState != nil {
+		ev.InState = *l.InState
+	}
+	if ev.Has(model.Inherited) {
+		ev.PID, ev.Comm = ev.Recorded.Owner.PID, ev.Recorded.Owner.Comm
+	}
+	return nil
+}
+
+func (l *Line) inventory(ev *events.Event) error {
+	ev.Kind = events.Inventory
+	var err error
+	if ev.To, err = parseState(l.State); err != nil {
+		return err
+	}
+	switch ev.To {
+	case model.TimeWait:
+		ev.Extra = l.Remain
+		if ev.From, err = parseState(l.Sub); err != nil {
+			return err
+		}
+		fallthrough
+	case model.NewSynRecv:
+		ev.SndNxt, ev.RcvNxt = l.SndNxt, l.RcvNxt
+	case model.Listen:
+		ev.Extra = uint64(l.RecvQ) | uint64(l.SendQ)<<32
+	}
+	return nil
+}
+
+func (l *Line) retransmit(ev *events.Event) error {
+	var err error
+	if ev.To, err = parseState(l.State); err != nil {
+		return err
+	}
+	ev.Kind, ev.Extra, ev.Err = events.Retransmit, uint64(l.Seq), l.Err
+	switch l.Kind {
+	case "syn":
+		ev.Extra |= 0x02 << 32
+	case "synack":
+		ev.Extra |= 0x12 << 32
+		if ev.To == model.NewSynRecv {
+			ev.Kind, ev.Count = events.SynAck, uint8(min(l.Count, 255))
+		}
+	case "fin":
+		ev.Extra |= 0x01 << 32
+	case "data":
+	default:
+		return fmt.Errorf("parse line: unknown retransmit kind %q", l.Kind)
+	}
+	return nil
+}
+
+func (l *Line) reset(ev *events.Event, names *reasonNames) error {
+	var err error
+	if ev.To, err = parseState(l.State); err != nil {
+		return err
+	}
+	switch l.Dir {
+	case "sent":
+		ev.Kind = events.ResetSent
+		if l.Reason != "" {
+			ev.Extra = uint64(names.number(l.Reason)) + 1
+		}
+	case "received":
+		ev.Kind = events.ResetReceived
+	default:
+		return fmt.Errorf("parse line: unknown direction %q", l.Dir)
+	}
+	if l.Active {
+		ev.Flags |= model.ActiveReset
+	}
+	if l.Actor != nil {
+		ev.Flags |= model.Owned
+	}
+	return nil
+}
+
+// parseState reads a state as Encoder writes it, unknown(N) too.
+func parseState(s string) (model.State, error) {
+	if state, ok := model.ParseState(s); ok {
+		return state, nil
+	}
+	var n uint8
+	if _, err := fmt.Sscanf(s, "unknown(%d)", &n); err == nil {
+		return model.State(n), nil
+	}
+	return 0, fmt.Errorf("parse line: unknown state %q", s)
+}
+
+func (f *Facts) evidence() (v model.Evidence) {
+	if f == nil {
+		return v
+	}
+	v = model.Evidence{
+		BytesAcked: f.BytesAcked, BytesReceived: f.BytesReceived,
+		SndUna: f.SndUna, SndNxt: f.SndNxt, RcvNxt: f.RcvNxt,
+		WriteSeq: f.WriteSeq, CopiedSeq: f.CopiedSeq,
+		Err: f.Err, ErrSoft: f.ErrSoft, Shutdown: f.Shutdown,
+		Retransmits: f.Retransmits, Probes: f.Probes,
+	}
+	for _, b := range []struct {
+		set  bool
+		flag model.Flags
+	}{{f.Dead, model.Dead}, {f.Done, model.Done}, {f.Owned, model.Owned}} {
+		if b.set {
+			v.Flags |= b.flag
+		}
+	}
+	for _, name := range f.Flags {
+		for _, known := range flagNames {
+			if known.name == name {
+				v.Flags |= known.flag
+			}
+		}
+	}
+	return v
+}

@@ -1,0 +1,80 @@
+package track
+
+import (
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// Observation is one event, judged and seen in the light of all that is known
+// of its socket. Event holds the remembered tuple and cookie.
+type Observation struct {
+	Event     events.Event
+	ID        uint64 // the life's id; 0 for an event of no socket
+	Judgement model.Judgement
+	InState   int64 // ns in Event.From, -1 if unknown
+	LostSince uint64
+	Step      uint32 // which transition of this life, from 1
+	Owner     events.Owner
+	Role      model.Role
+	Began     Began
+	Segment   Segment // Retransmit, SynAck: what was sent again
+	Count     uint32  // Retransmit: how often that kind was, in this life
+	// Socket is the whole life, for Closed only. It is valid during Observe;
+	// keep a copy, not the pointer.
+	Socket *Socket
+}
+
+// Began says how the beginning of a life is known.
+type Began uint8
+
+const (
+	BeganSeen Began = iota // the birth was seen
+	BeganInPast
+)
+
+// String returns the name in the public contract.
+func (b Began) String() string {
+	if b == BeganInPast {
+		return "before"
+	}
+	return "seen"
+}
+
+// Segment is what a retransmit sent again.
+type Segment uint8
+
+const (
+	SegmentData Segment = iota
+	SegmentSYN
+	SegmentSYNACK
+	SegmentFIN
+)
+
+var segmentNames = [...]string{"data", "syn", "synack", "fin"}
+
+// String returns the name in the public contract.
+func (s Segment) String() string { return segmentNames[s&3] }
+
+// TCP header flags (RFC 9293 3.1).
+const (
+	flagFIN = 0x01
+	flagSYN = 0x02
+	flagACK = 0x10
+)
+
+func segmentOf(ev *events.Event) Segment {
+	f := ev.SegmentFlags()
+	switch {
+	case ev.Kind == events.SynAck || f&(flagSYN|flagACK) == flagSYN|flagACK:
+		return SegmentSYNACK
+	case f&flagSYN != 0:
+		return SegmentSYN
+	case f&flagFIN != 0:
+		return SegmentFIN
+	}
+	return SegmentData
+}
+
+// Sink takes observations, one at a time and in order. Observe must not keep
+// the pointer, and must not block: whoever calls it reads the kernel's ring.
+type Sink interface{ Observe(*Observation) }

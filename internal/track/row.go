@@ -1,0 +1,96 @@
+package track
+
+import (
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// Row is what a list shows of one socket: a copy, so that drawing a list never
+// holds up the stream.
+type Row struct {
+	ID          uint64
+	Cookie      uint64
+	Born        uint64 // ns since boot
+	Since       uint64 // ns since boot when State was entered; 0 if not seen
+	EndTime     uint64 // ns since boot, 0 while open
+	Saddr       [16]byte
+	Daddr       [16]byte
+	Owner       events.Owner
+	Netns       uint32
+	Unread      uint32 // bytes received and not read, as of the newest event
+	Lport       uint16
+	Rport       uint16
+	Retransmits uint32 // segments sent again, all kinds
+	Steps       uint32
+	Facts       Fact
+	Family      events.Family
+	State       model.State
+	Role        model.Role
+	Verdict     model.Verdict // of the whole life once it has ended, else the worst of its steps
+	End         End
+	slot        int32
+}
+
+// Row returns the list form of the socket.
+func (s *Socket) Row() Row {
+	r := Row{
+		ID: s.ID, Cookie: s.Cookie, Born: s.Born, EndTime: s.EndTime,
+		Saddr: s.Saddr, Daddr: s.Daddr, Owner: s.Owner, Netns: s.Netns,
+		Lport: s.Lport, Rport: s.Rport, Steps: s.Steps, Facts: s.Facts, Family: s.Family,
+		State: s.State, Role: s.Role, Verdict: s.Worst, End: s.End, slot: s.slot,
+	}
+	r.Retransmits = s.Retransmits.SYN + s.Retransmits.SYNACK + s.Retransmits.FIN + s.Retransmits.Data
+	if !s.Is(OnlyFound) {
+		r.Since = s.Since
+	}
+	if s.State != model.Listen {
+		ev := events.Event{Evidence: s.Last}
+		r.Unread = ev.Unread()
+	}
+	if s.Is(Reported) && s.Steps > 0 {
+		r.Verdict = s.End.Verdict
+	}
+	return r
+}
+
+// Rows appends every socket of the table, open and closed, to rows, in no
+// particular order.
+func (t *Table) Rows(rows []Row) []Row {
+	for _, slot := range t.bySK {
+		rows = append(rows, t.arena.at(slot).Row())
+	}
+	for slot := t.closed.head; t.closed.n > 0 && slot >= 0; slot = t.arena.at(slot).next {
+		rows = append(rows, t.arena.at(slot).Row())
+	}
+	return rows
+}
+
+// Socket returns a copy of the life that a row is about, if it is still kept.
+func (t *Table) Socket(r *Row) (Socket, bool) {
+	if r.slot >= t.arena.used {
+		return Socket{}, false
+	}
+	s := t.arena.at(r.slot)
+	if s.ID != r.ID {
+		return Socket{}, false
+	}
+	return *s, true
+}
+
+// Time returns the time since boot, in ns, up to which the table is complete.
+func (t *Table) Time() uint64 { return t.time }
+
+// Observation returns the life as it stands at time now, in the form of its
+// end: with no close reason while it is open.
+func (s *Socket) Observation(now uint64) *Observation {
+	o := &Observation{
+		ID: s.ID, InState: s.InState(now), Step: s.Steps, Owner: s.Owner, Role: s.Role,
+		Judgement: model.Judgement{Verdict: s.Worst}, Socket: s,
+	}
+	o.Event = events.Event{Kind: events.Closed, Time: now, SK: s.SK, Evidence: s.Last, From: s.State, To: s.State, InState: -1}
+	s.show(&o.Event)
+	if s.Is(BeganBefore) {
+		o.Began = BeganInPast
+	}
+	return o
+}

@@ -1,0 +1,219 @@
+// Package track keeps the life of every socket: it applies the events of a
+// Source to a bounded table, asks the model what to think of each, and hands
+// the result to a Sink.
+package track
+
+import (
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// DefaultMaxSockets bounds the table: about 150 MB when it is full.
+const DefaultMaxSockets = 262144
+
+// lateEvidence is how long a socket that reached CLOSE waits for the reset
+// that the kernel may send for it just after, in ns of event time.
+const lateEvidence = 10e6
+
+// Options of a Table. The zero value keeps nothing of the closed.
+type Options struct {
+	// MaxSockets bounds the sockets kept, open and closed together; 0 means
+	// DefaultMaxSockets.
+	MaxSockets int
+	// KeepClosed bounds how many closed lives stay; the oldest go first.
+	KeepClosed int
+	// Replay says that the events come from a recording.
+	Replay bool
+	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
+	ResetReason func(reason uint32) string
+}
+
+// Table is the socket table. One goroutine uses it.
+type Table struct {
+	options Options
+	sink    Sink
+	arena   arena
+	bySK    map[uint64]int32 // the life that a socket's address belongs to now
+	ending  list             // reached CLOSE, waiting for late evidence, oldest first
+	closed  list             // reported and destroyed, oldest first
+	nextID  uint64
+	losses  uint64 // events that the stream has lost so far
+	looking bool   // the inventory is under way
+	// While the inventory is under way: when each address was last given up, so
+	// that a row about a socket that is gone by now does not bring it back.
+	gone      map[uint64]uint64
+	forgotten uint64 // the newest time dropped from gone, which is bounded
+	time      uint64 // newest Tick
+	tableLost uint64 // not yet reported
+	stats     Stats
+	obs       Observation // reused
+}
+
+// New returns an empty table that reports to sink.
+func New(o Options, sink Sink) *Table {
+	if o.MaxSockets <= 0 {
+		o.MaxSockets = DefaultMaxSockets
+	}
+	return &Table{
+		options: o, sink: sink,
+		bySK:    map[uint64]int32{},
+		looking: !o.Replay,
+		gone:    map[uint64]uint64{},
+		obs:     Observation{InState: -1},
+	}
+}
+
+// Apply takes the next event of the stream. It may overwrite ev.
+func (t *Table) Apply(ev *events.Event) {
+	switch ev.Kind {
+	case events.Tick:
+		t.time = ev.Time
+		t.settle(ev.Time)
+		t.reportTableLoss(ev.Time)
+	case events.Lost:
+		t.lose(ev)
+	case events.Found:
+		t.looking = false
+		clear(t.gone)
+	case events.Inventory, events.Holder:
+		t.find(ev)
+	case events.Closed:
+		t.replayClosed(ev)
+	case events.Transition:
+		t.settle(ev.Time)
+		t.transition(ev)
+	case events.Destroy:
+		t.destroy(ev)
+	default:
+		t.settle(ev.Time)
+		t.notice(ev)
+	}
+}
+
+// Finish reports what still waits for late evidence: the stream has ended.
+func (t *Table) Finish() {
+	t.settle(^uint64(0))
+	t.reportTableLoss(t.time)
+}
+
+// lose notes a hole in the stream.
+func (t *Table) lose(ev *events.Event) {
+	if ev.Where != events.WhereTable { // a full table loses sockets, not the stream
+		t.losses += ev.LostCount
+	}
+	t.stats.Lost[ev.Where%events.NumWhere] += ev.LostCount
+	t.observe(ev, nil)
+}
+
+// reportTableLoss tells how many sockets found no room since the last time.
+func (t *Table) reportTableLoss(time uint64) {
+	if t.tableLost == 0 {
+		return
+	}
+	ev := events.Event{Kind: events.Lost, Time: time, Where: events.WhereTable, LostCount: t.tableLost, InState: -1}
+	t.stats.Lost[events.WhereTable] += t.tableLost
+	t.tableLost = 0
+	t.observe(&ev, nil)
+}
+
+// observe hands ev to the sink in the light of s, which may be nil.
+func (t *Table) observe(ev *events.Event, s *Socket) {
+	o := &t.obs
+	o.Event = *ev
+	if s != nil {
+		s.show(&o.Event)
+		o.ID, o.Owner, o.Role, o.Step = s.ID, s.Owner, s.Role, s.Steps
+		o.Began = BeganSeen
+		if s.Is(BeganBefore) {
+			o.Began = BeganInPast
+		}
+	} else {
+		o.ID, o.Owner, o.Role, o.Step, o.Began = 0, events.Owner{FD: -1}, model.RoleUnknown, 0, BeganSeen
+	}
+	t.sink.Observe(o)
+	*o = Observation{InState: -1}
+}
+
+// add makes room for a new life and enters it under ev's address. It returns
+// nil if the table is full of open sockets.
+func (t *Table) add(ev *events.Event) *Socket {
+	if len(t.bySK)+int(t.closed.n) >= t.options.MaxSockets {
+		if t.closed.n == 0 {
+			t.tableLost++
+			return nil
+		}
+		t.evict()
+	}
+	s := t.arena.take()
+	s.ID = ev.Socket
+	if s.ID == 0 {
+		t.nextID++
+		s.ID = t.nextID
+	}
+	s.SK, s.Born, s.Owner.FD, s.lossMark = ev.SK, ev.Time, -1, t.losses
+	t.bySK[ev.SK] = s.slot
+	t.stats.Open++
+	return s
+}
+
+func (t *Table) evict() {
+	s := t.arena.at(t.closed.head)
+	t.arena.remove(&t.closed, s.slot)
+	t.arena.give(s)
+	t.stats.Closed--
+	t.stats.Evicted++
+}
+
+// lookup returns the life that has the address now, or nil.
+func (t *Table) lookup(sk uint64) *Socket {
+	if slot, ok := t.bySK[sk]; ok {
+		return t.arena.at(slot)
+	}
+	return nil
+}
+
+// release takes the address from a life. An ended life is reported first if it
+// still waits, and then kept among the closed, if those are kept.
+func (t *Table) release(s *Socket) {
+	if s.Is(Ended) && !s.Is(Reported) {
+		t.arena.remove(&t.ending, s.slot)
+		t.report(s)
+	}
+	delete(t.bySK, s.SK)
+	t.bury(s.SK, max(s.EndTime, s.Since))
+	s.Facts |= Retired
+	if s.Open() {
+		t.stats.Open--
+	} else {
+		t.stats.Held--
+	}
+	if t.options.KeepClosed <= 0 {
+		t.arena.give(s)
+		return
+	}
+	t.arena.push(&t.closed, s.slot)
+	t.stats.Closed++
+	if int(t.closed.n) > t.options.KeepClosed {
+		t.evict()
+	}
+}
+
+// bury notes, while the inventory is under way, that an address was given up:
+// an older row about it is of no socket any more.
+func (t *Table) bury(sk, time uint64) {
+	if !t.looking {
+		return
+	}
+	if len(t.gone) >= t.options.MaxSockets {
+		for _, at := range t.gone {
+			t.forgotten = max(t.forgotten, at)
+		}
+		clear(t.gone)
+	}
+	t.gone[sk] = max(t.gone[sk], time)
+}
+
+// buried reports whether the address was given up at or after time.
+func (t *Table) buried(sk, time uint64) bool {
+	return t.gone[sk] >= time || t.forgotten >= time
+}

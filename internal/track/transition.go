@@ -1,0 +1,194 @@
+package track
+
+import (
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// transition applies one change of state.
+func (t *Table) transition(ev *events.Event) {
+	t.stats.Transitions++
+	var s *Socket
+	var twice bool
+	if ev.SK != 0 { // 0: recorded when the table was full
+		s, twice = t.lifeOf(ev)
+	}
+	if s == nil {
+		t.untracked(ev)
+		return
+	}
+	lost := t.losses - s.lossMark
+	inState := s.InState(ev.Time)
+	if s.Is(OnlyFound) {
+		inState = -1 // found in that state, not seen entering it
+	}
+	if ev.Step != 0 && ev.Step != s.Steps+1 {
+		t.resume(s, ev)
+		inState = ev.InState
+	}
+	judgement := s.Machine.Step(ev.From, ev.To, lost > 0, &ev.Evidence)
+	if twice {
+		judgement = model.Judgement{Verdict: model.Impossible, Rule: model.RuleBornTwice}
+	}
+	t.enter(s, ev, judgement)
+
+	o := &t.obs
+	o.Judgement, o.InState = judgement, inState
+	if judgement.Verdict == model.Unjudged {
+		o.LostSince = lost
+	}
+	t.stats.Verdicts[judgement.Verdict]++
+	t.observe(ev, s)
+}
+
+// lifeOf returns the life that ev belongs to, a new one where ev begins one or
+// where the address is unknown. It returns nil if there is no room. twice says
+// that a birth came upon a socket that was alive, and nothing was lost.
+func (t *Table) lifeOf(ev *events.Event) (s *Socket, twice bool) {
+	s = t.lookup(ev.SK)
+	if s == nil {
+		return t.meet(ev), false
+	}
+	edge, known := model.Lookup(ev.From, ev.To)
+	switch {
+	case s.Is(OnlyFound) && ev.Time < s.Since:
+		// The inventory overtook this event: start from the event, which knows more.
+		t.forget(s)
+	case ev.Cookie != 0 && s.Cookie != 0 && ev.Cookie != s.Cookie && !ev.Has(model.Stale):
+		// The end of the former socket was not seen: lost, or no hook for it.
+		t.vanish(s)
+	case known && edge.Birth && s.Is(Ended):
+		t.release(s) // connects or listens again, or the memory has a new socket
+	case known && edge.Birth && s.Is(OnlyFound):
+		t.forget(s)
+	case known && edge.Birth:
+		twice = t.losses == s.lossMark
+		t.vanish(s)
+	default:
+		return s, false
+	}
+	return t.meet(ev), twice
+}
+
+// meet begins a life with ev.
+func (t *Table) meet(ev *events.Event) *Socket {
+	s := t.add(ev)
+	if s == nil {
+		return nil
+	}
+	if edge, ok := model.Lookup(ev.From, ev.To); !ok || !edge.Birth {
+		s.Facts |= BeganBefore
+		s.Role = model.RoleUnknown
+		s.remember(Step{State: ev.From}) // where it came from; since when, nobody knows
+		s.lookBack(ev.From)
+		if ev.Recorded != nil {
+			s.Owner, s.Role = ev.Recorded.Owner, ev.Recorded.Role
+		}
+	}
+	return s
+}
+
+// lookBack notes what a state says of the past.
+func (s *Socket) lookBack(state model.State) {
+	switch state {
+	case model.Listen:
+		s.Role = model.RoleListener
+	case model.Established:
+		s.Facts |= Established
+	case model.FinWait1, model.FinWait2:
+		s.Facts |= Established
+		s.FirstFIN = model.ClosedByLocal
+	case model.CloseWait, model.LastAck:
+		s.Facts |= Established
+		s.FirstFIN = model.ClosedByPeer
+	case model.Closing:
+		s.Facts |= Established | SimulClose
+	}
+}
+
+// enter applies a judged transition to the life.
+func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
+	s.Facts &^= OnlyFound
+	if t.losses != s.lossMark {
+		s.Facts |= Incomplete
+		s.lossMark = t.losses
+	}
+	s.learn(ev)
+	s.own(ev)
+	s.Steps++
+	s.State, s.Since = ev.To, ev.Time
+	s.Worst = worse(s.Worst, j.Verdict)
+	s.remember(Step{Time: ev.Time, State: ev.To, Verdict: j.Verdict, Rule: j.Rule})
+	switch ev.To {
+	case model.Listen:
+		s.Role = model.RoleListener
+	case model.SynSent:
+		s.Role = model.RoleActive
+	case model.SynRecv:
+		s.Role = model.RolePassive
+		if ev.From == model.SynSent {
+			s.Role = model.RoleSimultaneous
+		}
+	case model.FinWait1:
+		if s.FirstFIN == model.ClosedByUnknown {
+			s.FirstFIN = model.ClosedByLocal
+		}
+	case model.CloseWait:
+		s.FirstFIN = model.ClosedByPeer
+	case model.Closing:
+		s.Facts |= SimulClose
+	case model.Established:
+		s.Facts |= Established
+	}
+	if s.Is(Ended) {
+		return // CLOSE->CLOSE: tcp_abort of a listener; the first end counts
+	}
+	s.Last = ev.Evidence
+	if ev.To == model.Close {
+		s.Facts |= Ended
+		s.EndTime, s.EndFrom = ev.Time, ev.From
+		t.arena.push(&t.ending, s.slot)
+		t.stats.Open--
+		t.stats.Held++
+	}
+}
+
+// worse returns the more severe verdict; anything judged outweighs Unjudged
+// but for Normal.
+func worse(a, b model.Verdict) model.Verdict {
+	if b == model.Unjudged && a <= model.Normal {
+		return model.Unjudged
+	}
+	return max(a, b)
+}
+
+// untracked judges a transition for which there was no room: the edge alone.
+func (t *Table) untracked(ev *events.Event) {
+	var m model.Machine
+	t.obs.Judgement, t.obs.InState = m.Step(ev.From, ev.To, true, &ev.Evidence), -1
+	t.stats.Verdicts[t.obs.Judgement.Verdict]++
+	t.observe(ev, nil)
+}
+
+// forget drops a life that only an inventory told of, without a trace.
+func (t *Table) forget(s *Socket) {
+	delete(t.bySK, s.SK)
+	if s.Open() {
+		t.stats.Open--
+	} else {
+		t.stats.Held--
+	}
+	t.arena.give(s)
+}
+
+// vanish ends a life whose end was not seen.
+func (t *Table) vanish(s *Socket) {
+	if s.Open() {
+		s.Facts |= Ended | Incomplete
+		s.EndTime, s.EndFrom = s.Since, s.State
+		t.stats.Open--
+		t.stats.Held++
+		t.arena.push(&t.ending, s.slot)
+	}
+	t.release(s)
+}

@@ -1,0 +1,97 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// History writes whole lives, one card each.
+type History struct {
+	Style    Style
+	Epoch    int64 // wall clock at 0 of the events' clock, ns since 1970
+	Location *time.Location
+}
+
+// Card writes the life of one socket, as known at time now.
+func (h *History) Card(w io.Writer, s *track.Socket, now uint64) error {
+	var b strings.Builder
+	h.title(&b, s)
+	steps := s.History()
+	for i := range steps {
+		h.step(&b, s, steps, i, now)
+	}
+	h.end(&b, s)
+	b.WriteByte('\n')
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	return nil
+}
+
+func (h *History) title(b *strings.Builder, s *track.Socket) {
+	ev := events.Event{Family: s.Family, Saddr: s.Saddr, Daddr: s.Daddr, Lport: s.Lport, Rport: s.Rport}
+	fmt.Fprintf(b, "#%d  %s  %s  %s  netns %d", s.ID, Tuple(&ev), s.Role, Owner(&s.Owner), s.Netns)
+	if s.Cookie != 0 {
+		fmt.Fprintf(b, "  sk:%x", s.Cookie)
+	}
+	if s.Last.Has(model.MPTCP) {
+		b.WriteString("  mptcp subflow")
+	}
+	b.WriteByte('\n')
+	if s.Is(track.BeganBefore) {
+		fmt.Fprintf(b, "  %s\n", h.Style.Dim("began before the watch: its past is unknown"))
+	}
+}
+
+func (h *History) step(b *strings.Builder, s *track.Socket, steps []track.Step, i int, now uint64) {
+	st := steps[i]
+	clock := pad("", timeWidth)
+	if st.Time != 0 {
+		clock = time.Unix(0, h.Epoch+int64(st.Time)).In(h.Location).Format("15:04:05.000000")
+	}
+	spent := ""
+	switch {
+	case st.Time == 0:
+		spent = "?"
+	case i+1 < len(steps):
+		spent = Duration(int64(steps[i+1].Time - st.Time))
+	case st.State != model.Close:
+		spent = Duration(s.InState(now)) + " so far"
+	}
+	verdict := ""
+	if st.Time != 0 {
+		verdict = h.Style.Verdict(st.Verdict)
+		if st.Verdict != model.Normal {
+			verdict += ": " + st.Rule.Why()
+		}
+	}
+	line := fmt.Sprintf("  %s  %s  %s  %s", clock, pad(st.State.String(), 12), pad(spent, 14), verdict)
+	b.WriteString(strings.TrimRight(line, " "))
+	b.WriteByte('\n')
+	if s.Skipped > 0 && i == track.MaxSteps/2-1 {
+		fmt.Fprintf(b, "  %s\n", h.Style.Dim(fmt.Sprintf("(%d steps left out)", s.Skipped)))
+	}
+}
+
+func (h *History) end(b *strings.Builder, s *track.Socket) {
+	if r := s.Retransmits; r != (track.Retransmits{}) {
+		fmt.Fprintf(b, "  retransmits: syn %d, synack %d, fin %d, data %d", r.SYN, r.SYNACK, r.FIN, r.Data)
+		if r.Failed > 0 {
+			fmt.Fprintf(b, ", failed attempts %d", r.Failed)
+		}
+		b.WriteByte('\n')
+	}
+	if !s.Is(track.Reported) || s.Steps == 0 {
+		return
+	}
+	fmt.Fprintf(b, "  closed: %s: %s: %s\n", Ending(&s.End), h.Style.Verdict(s.End.Verdict), s.End.Rule.Why())
+	if s.Held() {
+		fmt.Fprintf(b, "  %s\n", h.Style.Verdict(model.Notable)+": still held by a file descriptor; ss does not show it")
+	}
+}

@@ -1,0 +1,70 @@
+package view
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/printable"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// Owner prints an owner as command/pid, with ~ for one that is inherited.
+func Owner(w *events.Owner) string {
+	switch w.Provenance {
+	case events.ProvenanceExact:
+		return person(w.PID, &w.Comm)
+	case events.ProvenanceInherited:
+		return "~" + person(w.PID, &w.Comm)
+	case events.ProvenanceKernel:
+		return "[kernel]"
+	}
+	return "?"
+}
+
+func person(pid uint32, comm *[16]byte) string {
+	return printable.Comm(comm) + "/" + strconv.FormatUint(uint64(pid), 10)
+}
+
+// Endpoint prints an address and port as ss does: * for a port that is not
+// known or not there.
+func Endpoint(a netip.AddrPort) string {
+	port := "*"
+	if a.Port() != 0 {
+		port = strconv.Itoa(int(a.Port()))
+	}
+	if a.Addr().Is4() {
+		return a.Addr().String() + ":" + port
+	}
+	return "[" + a.Addr().String() + "]:" + port
+}
+
+// Tuple prints both ends of a socket; a listener has one.
+func Tuple(ev *events.Event) string {
+	local := Endpoint(ev.Local())
+	if ev.Rport == 0 {
+		return local
+	}
+	return local + " > " + Endpoint(ev.Remote())
+}
+
+// Ending prints why a life ended and by whom.
+func Ending(end *track.End) string {
+	if by := end.By.String(); by != "" {
+		return end.Reason.String() + " by " + by
+	}
+	return end.Reason.String()
+}
+
+// Why prints the reason for a judgement that needs one; a normal one does not.
+func Why(j model.Judgement, lost uint64) string {
+	if j.Verdict == model.Normal {
+		return ""
+	}
+	why := j.Why()
+	if lost > 0 {
+		why = strconv.FormatUint(lost, 10) + " events lost. " + why
+	}
+	return why
+}
