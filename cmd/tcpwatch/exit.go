@@ -28,11 +28,19 @@ func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// cannotWatch is an error of privilege or kernel: exit code 3.
-func cannotWatch(err error) error { return &exitError{exitCannotWatch, err} }
+// withCode gives err an exit code if it has none.
+func withCode(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*exitError](err); ok {
+		return err
+	}
+	return &exitError{code, err}
+}
 
-// exitCode reports err on stderr in one line, and returns the code to exit
-// with. A reader that went away (| head) is a quiet end.
+// exitCode reports err on stderr, and returns the code to exit with. A reader
+// that went away (| head) is a quiet end.
 func exitCode(stderr io.Writer, err error) int {
 	if err == nil || errors.Is(err, syscall.EPIPE) {
 		return exitOK
@@ -41,5 +49,5 @@ func exitCode(stderr io.Writer, err error) int {
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
-	return exitUsage
+	return exitUsage // cobra's own: unknown commands and flags
 }

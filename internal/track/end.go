@@ -57,9 +57,9 @@ func (t *Table) endingOf(s *Socket) model.Ending {
 		Established:       s.Is(Established),
 		SimultaneousClose: s.Is(SimulClose),
 		ResetReceived:     s.Is(ResetIn),
-		ResetSent:         s.Is(ResetOut),
-		ResetSentActive:   s.Is(ResetOutOwn),
-		ResetBefore:       s.Is(ResetOutFirst),
+		ResetSent:         s.Is(ResetOut) && s.resetAtEnd(),
+		ResetSentActive:   s.Is(ResetOutOwn) && s.resetAtEnd(),
+		ResetBefore:       s.Is(ResetOutFirst) && s.resetAtEnd(),
 		SynRetransmits:    s.Retransmits.SYN,
 		SynAckRetransmits: s.Retransmits.SYNACK,
 		FinRetransmits:    s.Retransmits.FIN,
@@ -68,7 +68,7 @@ func (t *Table) endingOf(s *Socket) model.Ending {
 		Gap:               s.Machine.Gap(),
 		LostSince:         s.Is(Incomplete),
 	}
-	if s.ResetReason != 0 && t.options.ResetReason != nil {
+	if s.ResetReason != 0 && s.resetAtEnd() && t.options.ResetReason != nil {
 		e.HasResetReason = true
 		e.ResetReason = t.options.ResetReason(s.ResetReason - 1)
 	}
@@ -138,6 +138,10 @@ func (t *Table) countRetransmit(s *Socket, ev *events.Event, seg Segment) uint32
 // resetWindow is how long before the end a reset sent counts as part of it, in
 // ns: tcp_abort and the timers send it a few microseconds before ->CLOSE.
 const resetWindow = 1e6
+
+// resetAtEnd reports whether the newest reset sent belongs to the end, and is
+// not an answer to some stray segment long before.
+func (s *Socket) resetAtEnd() bool { return s.ResetTime+resetWindow >= s.EndTime }
 
 func (s *Socket) noticeReset(ev *events.Event) {
 	if ev.Kind == events.ResetReceived {

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/filter"
+	"github.com/tcpwatch/tcpwatch/internal/record"
+	"github.com/tcpwatch/tcpwatch/internal/sink"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/internal/view"
+	"github.com/tcpwatch/tcpwatch/internal/watch"
+)
+
+type historyOptions struct {
+	globals *globals
+	capture captureFlags
+	filter  filter.Flags
+	output  string
+}
+
+func newHistoryCommand(e *env, g *globals) *cobra.Command {
+	o := historyOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:   "history [FILTER]",
+		Short: "The whole known life of each matching socket",
+		Long: `Prints the life of each socket when it ends: every state, how long it lasted,
+and what the model thinks of it. When the watch itself ends (Ctrl-C, --for, the
+end of a recording), the lives of the open sockets that did something follow.
+FILTER is asked about the end of a life, as in close_reason == "fin".`,
+		Example: `  tcpwatch history --port 5432 --for 1m
+  tcpwatch history 'verdict == "abnormal"'
+  tcpwatch history -r recording.jsonl 'duration_ns > duration("10s")'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runHistory(cmd.Context(), e, &o, args)
+		},
+	}
+	addFilterFlags(cmd, &o.filter)
+	addCaptureFlags(cmd, &o.capture)
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or jsonl")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) error {
+	if err := checkOutput(o.output, "text", "json", "jsonl"); err != nil {
+		return err
+	}
+	f, err := compileFilter(o.filter, args)
+	if err != nil {
+		return err
+	}
+	s, err := o.globals.open(ctx, e, &o.capture)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+
+	w := o.writer(e, s)
+	queue := sink.NewQueue(&lives{f, w}, func(error) { s.stop() })
+	table := track.New(s.tableOptions(&o.capture, 0), queue)
+	err = watch.New(s.source, table, queue.Flush).Run()
+	openLives(table, queue)
+	err = errors.Join(replayError(s, err), queue.Close(), closeWriter(w))
+	o.globals.summarize(e.stderr, s, table.Stats(), queue.Lost())
+	return err
+}
+
+func (o *historyOptions) writer(e *env, s *session) sink.Writer {
+	if o.output != "text" {
+		return record.NewWriter(e.stdout, record.Encoder{Epoch: s.epoch, ResetReason: s.resetReason})
+	}
+	c := &cards{view: view.History{Epoch: s.epoch, Location: time.Local}, env: e}
+	c.view.Style.Color = o.globals.color(e, e.stdout)
+	return c
+}
+
+// lives is a Writer of whole lives that the user asked for, and of losses.
+type lives struct {
+	filter *filter.Filter
+	to     sink.Writer
+}
+
+func (l *lives) Write(o *track.Observation) error {
+	if o.Event.Kind != events.Closed && o.Event.Kind != events.Lost || !l.filter.Match(o) {
+		return nil
+	}
+	return l.to.Write(o)
+}
+
+func (l *lives) Flush() error { return l.to.Flush() }
+
+// cards writes lives as text.
+type cards struct {
+	view view.History
+	env  *env
+}
+
+func (c *cards) Write(o *track.Observation) error {
+	switch {
+	case o.Event.Kind == events.Lost:
+		_, err := fmt.Fprintln(c.env.stdout, c.view.Style.Loss(view.Lost(&o.Event)))
+		return err
+	case o.Socket == nil: // a recording whose lines were filtered: the end is all there is
+		_, err := fmt.Fprintf(c.env.stdout, "%s\n", o.Event.Recorded.Line)
+		return err
+	}
+	return c.view.Card(c.env.stdout, o.Socket, o.Event.Time)
+}
+
+func (c *cards) Flush() error { return nil }
+
+// openLives hands the lives that have not ended, but had an event, to the
+// sink, in the order of their births.
+func openLives(table *track.Table, to track.Sink) {
+	rows := table.Rows(nil)
+	slices.SortFunc(rows, func(a, b track.Row) int { return cmp.Compare(a.ID, b.ID) })
+	for i := range rows {
+		if rows[i].Steps == 0 || rows[i].EndTime != 0 {
+			continue
+		}
+		if s, ok := table.Socket(&rows[i]); ok {
+			to.Observe(s.Observation(table.Time()))
+		}
+	}
+}

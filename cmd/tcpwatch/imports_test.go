@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/tcpwatch/tcpwatch/"
+
+// mayImport is the direction of imports that docs/architecture.md draws: what
+// of ours each package may depend on, directly or not.
+var mayImport = map[string]string{
+	"model":              "",
+	"internal/printable": "",
+	"internal/suggest":   "",
+	"internal/netns":     "",
+	"internal/demo":      "",
+	"events":             "model",
+	"bpf":                "",
+	"internal/probe":     "bpf events model internal/netns",
+	"internal/track":     "events model",
+	"internal/watch":     "internal/track events model",
+	"internal/sink":      "internal/track events model",
+	"internal/found":     "internal/track events model",
+	"internal/record":    "internal/track events model internal/printable",
+	"internal/filter":    "internal/record internal/track events model internal/printable internal/suggest",
+	"internal/view":      "internal/record internal/track events model internal/printable",
+	"internal/tui":       "internal/track events model internal/printable",
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for pkg, allowed := range mayImport {
+		out, err := exec.Command("go", "list", "-deps", modulePath+pkg).Output()
+		if err != nil {
+			t.Fatalf("list dependencies of %s: %v", pkg, err)
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			ours, ok := strings.CutPrefix(dep, modulePath)
+			if ok && ours != pkg && !strings.Contains(" "+allowed+" ", " "+ours+" ") {
+				t.Errorf("%s imports %s, want only: %s", pkg, ours, allowed)
+			}
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package tui
+
+import (
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// recent is how long a closed socket stays in the ordinary table, in ns.
+const recent = 10e9
+
+// query is what the table is to show, and in which order.
+type query struct {
+	sort     int  // index into columns
+	reverse  bool // against the column's own direction
+	closed   bool // all closed sockets, not only the newest
+	abnormal bool // only what is abnormal or worse, open or closed
+	filter   *filter
+	pin      uint64 // a socket that stays for its open history
+}
+
+// view is one snapshot, sorted and filtered. Its buffers are used again and
+// again.
+type view struct {
+	rows  []track.Row
+	order []int32 // the rows to show, in order
+	keys  []sortKey
+	text  []byte
+	now   uint64 // ns since boot
+}
+
+// at returns the row to show at a position.
+func (v *view) at(position int) *track.Row { return &v.rows[v.order[position]] }
+
+// find returns the position of a socket, -1 if it is not shown.
+func (v *view) find(id uint64) int {
+	for position, i := range v.order {
+		if v.rows[i].ID == id {
+			return position
+		}
+	}
+	return -1
+}
+
+// arrange filters and sorts the rows.
+func (v *view) arrange(q *query) {
+	v.order = v.order[:0]
+	unlock := q.filter.lock()
+	for i := range v.rows {
+		r := &v.rows[i]
+		if v.inScope(q, r) && q.filter.match(r, v) {
+			v.order = append(v.order, int32(i))
+		}
+	}
+	unlock()
+	v.sort(q)
+}
+
+// inScope reports whether the row is of the kind to show.
+func (v *view) inScope(q *query, r *track.Row) bool {
+	switch {
+	case q.abnormal:
+		return r.Verdict >= model.Abnormal
+	case q.closed || r.ID == q.pin || r.Facts&track.Ended == 0 || held(r):
+		return true
+	}
+	return r.EndTime+recent > v.now
+}
+
+// held reports whether the socket has ended, and something still refers to it.
+func held(r *track.Row) bool {
+	return r.Facts&(track.Ended|track.Destroyed|track.Retired) == track.Ended
+}
+
+// closed reports whether the socket is over and done with.
+func closed(r *track.Row) bool { return r.Facts&track.Ended != 0 && !held(r) }
+
+// inState returns for how long the socket has been in its state, in ns, and
+// whether that is exact; if not it is the least it can be, or negative if
+// nothing is known.
+func inState(r *track.Row, now uint64) (ns int64, exact bool) {
+	switch {
+	case r.Since != 0:
+		return int64(now - min(now, r.Since)), true
+	case r.Facts&track.OnlyFound != 0 && r.Born != 0:
+		return int64(now - min(now, r.Born)), false
+	}
+	return -1, false
+}
+
+// age returns how long the socket has lived, or did live, in ns, and whether
+// that is exact or only the least it can be.
+func age(r *track.Row, now uint64) (ns int64, exact bool) {
+	end := now
+	if r.Facts&track.Ended != 0 && r.EndTime != 0 {
+		end = r.EndTime
+	}
+	return int64(end - min(end, r.Born)), r.Facts&track.BeganBefore == 0
+}
