@@ -1,0 +1,225 @@
+package peers
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+const (
+	rounds      = 5
+	connections = 20000 // per round and tool
+)
+
+// tool is one way to watch the traffic.
+type tool struct {
+	name     string
+	programs []string // the kernel programs whose time counts, the first one fires for each transition
+	start    func(b *testing.B) (stop func() string)
+}
+
+// result is what one round of one tool measured.
+type result struct {
+	rate1, rate2 float64 // connections per second, with one and with two generator threads
+	nsPerEvent   float64
+	notes        string
+}
+
+// BenchmarkPeers compares the tools in one run: read the ratios, not the
+// figures. The tools take turns, so that a busy neighbour hits all of them.
+func BenchmarkPeers(b *testing.B) {
+	kerneltest.RequireRoot(b)
+	stats, err := ebpf.EnableStats(0 /* BPF_STATS_RUN_TIME */)
+	if err != nil {
+		b.Fatalf("enable program statistics: %v", err)
+	}
+	defer stats.Close()
+	tools := available(b)
+	results := make(map[string][]result)
+	for b.Loop() {
+		for range rounds {
+			for _, tl := range tools {
+				results[tl.name] = append(results[tl.name], measure(b, tl))
+			}
+		}
+	}
+	report(b, tools, results)
+}
+
+func available(b *testing.B) []tool {
+	binary := kerneltest.BuildTcpwatch(b)
+	tools := []tool{
+		{"no tool", nil, func(*testing.B) func() string { return func() string { return "" } }},
+		{"empty program", []string{"floor_empty"}, func(b *testing.B) func() string { empty(b); return quiet }},
+		{"reserve+submit", []string{"floor_submit"}, func(b *testing.B) func() string { reserveAndSubmit(b); return quiet }},
+		{"tcpwatch", []string{"state", "state_rescue"}, func(b *testing.B) func() string {
+			// Everything is tracked and judged; the filter keeps the output empty.
+			return command(b, "tcpwatch: ", binary, "trace", "-v", "--state", "BOUND_INACTIVE")
+		}},
+		{"tcpwatch -o jsonl", []string{"state", "state_rescue"}, func(b *testing.B) func() string {
+			return command(b, "tcpwatch: ", binary, "trace", "-v", "-o", "jsonl")
+		}},
+	}
+	if path, err := exec.LookPath("tcpstates"); err == nil {
+		tools = append(tools, tool{"tcpstates", []string{"handle_set_state"}, func(b *testing.B) func() string {
+			return command(b, "", path)
+		}})
+	} else {
+		b.Log("tcpstates is not measured: install Debian's package libbpf-tools")
+	}
+	return tools
+}
+
+func quiet() string { return "" }
+
+// measure runs both generators under one tool.
+func measure(b *testing.B, tl tool) (r result) {
+	b.Run("round", func(b *testing.B) { // its cleanups end the tool
+		stop := tl.start(b)
+		time0, runs0 := mustCost(b, tl.programs)
+		one := kerneltest.Churn(b, kerneltest.ChurnOptions{Connections: connections, Clients: 1})
+		two := kerneltest.Churn(b, kerneltest.ChurnOptions{Connections: connections, Clients: 2})
+		time1, runs1 := mustCost(b, tl.programs)
+		r.rate1, r.rate2 = one.Rate(), two.Rate()
+		if runs1 > runs0 {
+			r.nsPerEvent = float64(time1-time0) / float64(runs1-runs0)
+		}
+		r.notes = stop()
+	})
+	return r
+}
+
+func mustCost(b *testing.B, programs []string) (time.Duration, uint64) {
+	d, n, err := cost(programs...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return d, n
+}
+
+// command starts a tool and waits until its program is loaded.
+func command(b *testing.B, prefix, path string, args ...string) func() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	sink, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd.Stdout = sink
+	if err := cmd.Start(); err != nil {
+		b.Fatalf("start %s: %v", path, err)
+	}
+	name := "state"
+	if prefix == "" {
+		name = "handle_set_state"
+	}
+	kerneltest.Eventually(b, 20*time.Second, func() bool { return loaded(name) }, "its program is loaded")
+	return func() string {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		cancel()
+		_ = sink.Close()
+		usage := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		return fmt.Sprintf("cpu %v; %s", usage.Round(time.Millisecond), summary(stderr.String()))
+	}
+}
+
+func loaded(name string) bool {
+	for id := ebpf.ProgramID(0); ; {
+		next, err := ebpf.ProgramGetNextID(id)
+		if err != nil {
+			return false
+		}
+		id = next
+		prog, err := ebpf.NewProgramFromID(id)
+		if err != nil {
+			continue
+		}
+		info, err := prog.Info()
+		_ = prog.Close()
+		if err == nil && info.Name == name {
+			return true
+		}
+	}
+}
+
+var firedLine = regexp.MustCompile(`inet_sock_set_state\s+fired (\d+) = seen \d+ \+ nested (\d+); filtered \d+, ring full (\d+), rescued (\d+)`)
+
+// summary picks losses out of what the tool said at the end.
+func summary(stderr string) string {
+	if m := firedLine.FindStringSubmatch(stderr); m != nil {
+		return fmt.Sprintf("fired %s, nested %s, ring full %s, rescued %s", m[1], m[2], m[3], m[4])
+	}
+	if n := strings.Count(stderr, "lost"); n > 0 {
+		return "says lost " + strconv.Itoa(n) + " times"
+	}
+	return ""
+}
+
+// report prints medians, and how far the rounds were apart.
+func report(b *testing.B, tools []tool, results map[string][]result) {
+	base := results["no tool"]
+	w := table.NewWriter()
+	w.AppendHeader(table.Row{"tool", "kernel ns/event", "conn/s 1 thread", "of no tool", "conn/s 2 threads", "of no tool", "last round"})
+	for _, tl := range tools {
+		rs := results[tl.name]
+		ns := column(rs, func(r result) float64 { return r.nsPerEvent })
+		one, two := column(rs, func(r result) float64 { return r.rate1 }), column(rs, func(r result) float64 { return r.rate2 })
+		ratio1 := ratios(rs, base, func(r result) float64 { return r.rate1 })
+		ratio2 := ratios(rs, base, func(r result) float64 { return r.rate2 })
+		w.AppendRow(table.Row{
+			tl.name, spread(ns, "%.0f"), spread(one, "%.0f"), spread(ratio1, "%.2f"),
+			spread(two, "%.0f"), spread(ratio2, "%.2f"), rs[len(rs)-1].notes,
+		})
+		b.ReportMetric(median(ns), strings.ReplaceAll(tl.name, " ", "-")+"-ns/event")
+		b.ReportMetric(median(ratio1), strings.ReplaceAll(tl.name, " ", "-")+"-of-no-tool")
+	}
+	fmt.Fprintf(os.Stderr, "\n%d rounds of %d connections each way; median (lowest to highest)\n%s\n\n", rounds, connections, w.Render())
+}
+
+func column(rs []result, of func(result) float64) []float64 {
+	all := make([]float64, len(rs))
+	for i, r := range rs {
+		all[i] = of(r)
+	}
+	return all
+}
+
+// ratios compares each round with the same round of base.
+func ratios(rs, base []result, of func(result) float64) []float64 {
+	all := make([]float64, len(rs))
+	for i := range rs {
+		all[i] = of(rs[i]) / of(base[i])
+	}
+	return all
+}
+
+func median(all []float64) float64 {
+	sorted := slices.Clone(all)
+	slices.SortFunc(sorted, cmp.Compare)
+	return sorted[len(sorted)/2]
+}
+
+func spread(all []float64, format string) string {
+	if median(all) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format+" ("+format+" to "+format+")", median(all), slices.Min(all), slices.Max(all))
+}
