@@ -87,38 +87,47 @@ func (p *Probe) misses(i int) (uint64, error) {
 	return stats.RecursionMisses, nil
 }
 
-// missing returns the events lost so far: in the ring, and by nesting. It
-// reads the nested count twice, because a miss that is about to be rescued
-// looks like a loss for some nanoseconds.
-func (p *Probe) missing() (ring, nested uint64, err error) {
-	for try := 0; ; try++ {
-		before, err := p.allMisses()
-		if err != nil {
-			return 0, 0, err
-		}
-		sums, err := p.sums()
-		if err != nil {
-			return 0, 0, err
-		}
-		after, err := p.allMisses()
-		if err != nil {
-			return 0, 0, err
-		}
-		if before != after && try < 3 {
-			continue
-		}
-		ring = 0
-		for _, s := range sums {
-			ring += s[2]
-		}
-		rescued := sums[rescueIndex][0]
-		return ring, before - min(before, rescued), nil
+// missing returns the events lost so far: in the ring, and by nesting. Asking
+// the kernel for misses costs a system call per program, so but for the state
+// program, whose misses break continuity, that is left to all.
+//
+// A miss that is about to be rescued looks like a loss for some nanoseconds:
+// when the misses have changed, they are read until they stand still around
+// the reading of what was rescued.
+func (p *Probe) missing(all bool) (ring, nested uint64, err error) {
+	before, err := p.stateMisses()
+	if err != nil {
+		return 0, 0, err
 	}
+	sums, err := p.sums()
+	if err != nil {
+		return 0, 0, err
+	}
+	for before != p.lastMisses {
+		p.lastMisses = before
+		if sums, err = p.sums(); err != nil {
+			return 0, 0, err
+		}
+		if before, err = p.stateMisses(); err != nil {
+			return 0, 0, err
+		}
+	}
+	for _, s := range sums {
+		ring += s[2]
+	}
+	if all {
+		if p.otherMisses, err = p.missesOfOthers(); err != nil {
+			return 0, 0, err
+		}
+	}
+	return ring, p.otherMisses + before - min(before, sums[rescueIndex][0]), nil
 }
 
-func (p *Probe) allMisses() (n uint64, err error) {
+func (p *Probe) stateMisses() (uint64, error) { return p.misses(stateIndex) }
+
+func (p *Probe) missesOfOthers() (n uint64, err error) {
 	for i := range programs {
-		if i == rescueIndex {
+		if i == rescueIndex || i == stateIndex {
 			continue
 		}
 		m, err := p.misses(i)

@@ -23,6 +23,7 @@ import (
 const (
 	pollInterval = 5 * time.Millisecond
 	quietPolls   = 4
+	askAllEvery  = 200 // passes: about a second under load
 )
 
 // recordSize is what one event takes in the ring: a header of 8 bytes, and the
@@ -51,6 +52,8 @@ type Live struct {
 	ring      uint64 // lost and reported
 	nested    uint64
 	quiet     int
+	passes    uint64
+	pause     bool // the ring was nearly empty: wait before the next pass
 	delivered atomic.Uint64
 	stopping  atomic.Bool
 	drained   bool
@@ -146,7 +149,10 @@ func (l *Live) pass() error {
 	}
 	if stopping {
 		l.probe.detach()
+	} else if l.pause {
+		time.Sleep(pollInterval)
 	}
+	l.pause = false
 	l.passTime = now()
 	l.left = l.reader.AvailableBytes() / recordSize
 	if err := l.countLost(); err != nil {
@@ -156,9 +162,8 @@ func (l *Live) pass() error {
 	switch {
 	case l.left > 0:
 		l.quiet = 0
-		if l.left < l.probe.options.RingSize/recordSize/4 && !stopping {
-			time.Sleep(pollInterval / 5) // let a batch gather, or a busy host would be polled without pause
-		}
+		// Let a batch gather, or a busy host would be polled without pause.
+		l.pause = l.left < l.probe.options.RingSize/recordSize/4
 		return nil
 	case len(l.batch) > 0:
 		return nil
@@ -253,7 +258,10 @@ func (l *Live) tick(time uint64) {
 // countLost queues a Lost event for each place that has lost more since the
 // last pass.
 func (l *Live) countLost() error {
-	ring, nested, err := l.probe.missing()
+	// All programs are asked when it is quiet, at the end, and once in a while.
+	l.passes++
+	all := l.left == 0 && l.quiet == 0 || l.stopping.Load() || l.passes%askAllEvery == 0
+	ring, nested, err := l.probe.missing(all)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,9 @@ type Probe struct {
 	iters   map[string]*link.Iter
 	cpus    *ebpf.Memory
 	ncpu    int
+
+	lastMisses  uint64 // of the state program, as of the newest reading
+	otherMisses uint64 // of all others
 }
 
 // Load checks privileges and kernel, loads the programs and attaches them. An
