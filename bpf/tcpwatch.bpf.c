@@ -15,6 +15,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
  * not verified, so it may name what this kernel lacks. */
 const volatile bool has_cookie_helper; /* bpf_get_socket_cookie in tracing: 5.12 */
 const volatile bool has_sk_storage; /* socket storage in tracing: 5.11 */
+const volatile bool has_current_task_btf; /* bpf_get_current_task_btf: 5.11 */
 const volatile bool has_reset_reason; /* third argument of tcp_send_reset: 6.10 */
 const volatile bool has_retransmit_err; /* third argument of tcp_retransmit_skb: 6.15 to 6.17 */
 const volatile bool has_sock_from_file; /* bpf_sock_from_file: 5.11 */
@@ -91,8 +92,11 @@ static __always_inline __u32 current_tgid(void)
 
 static __always_inline bool current_is_kthread(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	unsigned int flags = 0;
+
+	if (has_current_task_btf)
+		return bpf_get_current_task_btf()->flags & PF_KTHREAD;
+	struct task_struct *task = (void *)bpf_get_current_task();
 	bpf_probe_read_kernel(&flags, sizeof(flags), __builtin_preserve_access_index(&task->flags));
 	return flags & PF_KTHREAD;
 }

@@ -16,27 +16,28 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	TcpwatchMapCpus             = "cpus"
-	TcpwatchMapOwners           = "owners"
-	TcpwatchMapRing             = "ring"
-	TcpwatchProgDestroy         = "destroy"
-	TcpwatchProgHolders         = "holders"
-	TcpwatchProgInventory       = "inventory"
-	TcpwatchProgResetReceived   = "reset_received"
-	TcpwatchProgResetSent       = "reset_sent"
-	TcpwatchProgRetransmit      = "retransmit"
-	TcpwatchProgState           = "state"
-	TcpwatchProgStateRescue     = "state_rescue"
-	TcpwatchProgSynack          = "synack"
-	TcpwatchVarArmed            = "armed"
-	TcpwatchVarHasCookieHelper  = "has_cookie_helper"
-	TcpwatchVarHasResetReason   = "has_reset_reason"
-	TcpwatchVarHasRetransmitErr = "has_retransmit_err"
-	TcpwatchVarHasSkStorage     = "has_sk_storage"
-	TcpwatchVarHasSockFromFile  = "has_sock_from_file"
-	TcpwatchVarPidnsDev         = "pidns_dev"
-	TcpwatchVarPidnsIno         = "pidns_ino"
-	TcpwatchVarTickNs           = "tick_ns"
+	TcpwatchMapCpus              = "cpus"
+	TcpwatchMapOwners            = "owners"
+	TcpwatchMapRing              = "ring"
+	TcpwatchProgDestroy          = "destroy"
+	TcpwatchProgHolders          = "holders"
+	TcpwatchProgInventory        = "inventory"
+	TcpwatchProgResetReceived    = "reset_received"
+	TcpwatchProgResetSent        = "reset_sent"
+	TcpwatchProgRetransmit       = "retransmit"
+	TcpwatchProgState            = "state"
+	TcpwatchProgStateRescue      = "state_rescue"
+	TcpwatchProgSynack           = "synack"
+	TcpwatchVarArmed             = "armed"
+	TcpwatchVarHasCookieHelper   = "has_cookie_helper"
+	TcpwatchVarHasCurrentTaskBtf = "has_current_task_btf"
+	TcpwatchVarHasResetReason    = "has_reset_reason"
+	TcpwatchVarHasRetransmitErr  = "has_retransmit_err"
+	TcpwatchVarHasSkStorage      = "has_sk_storage"
+	TcpwatchVarHasSockFromFile   = "has_sock_from_file"
+	TcpwatchVarPidnsDev          = "pidns_dev"
+	TcpwatchVarPidnsIno          = "pidns_ino"
+	TcpwatchVarTickNs            = "tick_ns"
 )
 
 // LoadTcpwatch returns the embedded CollectionSpec for Tcpwatch.
@@ -105,15 +106,16 @@ type TcpwatchMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcpwatchVariableSpecs struct {
-	Armed            *ebpf.VariableSpec `ebpf:"armed"`
-	HasCookieHelper  *ebpf.VariableSpec `ebpf:"has_cookie_helper"`
-	HasResetReason   *ebpf.VariableSpec `ebpf:"has_reset_reason"`
-	HasRetransmitErr *ebpf.VariableSpec `ebpf:"has_retransmit_err"`
-	HasSkStorage     *ebpf.VariableSpec `ebpf:"has_sk_storage"`
-	HasSockFromFile  *ebpf.VariableSpec `ebpf:"has_sock_from_file"`
-	PidnsDev         *ebpf.VariableSpec `ebpf:"pidns_dev"`
-	PidnsIno         *ebpf.VariableSpec `ebpf:"pidns_ino"`
-	TickNs           *ebpf.VariableSpec `ebpf:"tick_ns"`
+	Armed             *ebpf.VariableSpec `ebpf:"armed"`
+	HasCookieHelper   *ebpf.VariableSpec `ebpf:"has_cookie_helper"`
+	HasCurrentTaskBtf *ebpf.VariableSpec `ebpf:"has_current_task_btf"`
+	HasResetReason    *ebpf.VariableSpec `ebpf:"has_reset_reason"`
+	HasRetransmitErr  *ebpf.VariableSpec `ebpf:"has_retransmit_err"`
+	HasSkStorage      *ebpf.VariableSpec `ebpf:"has_sk_storage"`
+	HasSockFromFile   *ebpf.VariableSpec `ebpf:"has_sock_from_file"`
+	PidnsDev          *ebpf.VariableSpec `ebpf:"pidns_dev"`
+	PidnsIno          *ebpf.VariableSpec `ebpf:"pidns_ino"`
+	TickNs            *ebpf.VariableSpec `ebpf:"tick_ns"`
 }
 
 // TcpwatchObjects contains all objects after they have been loaded into the kernel.
@@ -153,15 +155,16 @@ func (m *TcpwatchMaps) Close() error {
 //
 // It can be passed to LoadTcpwatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcpwatchVariables struct {
-	Armed            *ebpf.Variable `ebpf:"armed"`
-	HasCookieHelper  *ebpf.Variable `ebpf:"has_cookie_helper"`
-	HasResetReason   *ebpf.Variable `ebpf:"has_reset_reason"`
-	HasRetransmitErr *ebpf.Variable `ebpf:"has_retransmit_err"`
-	HasSkStorage     *ebpf.Variable `ebpf:"has_sk_storage"`
-	HasSockFromFile  *ebpf.Variable `ebpf:"has_sock_from_file"`
-	PidnsDev         *ebpf.Variable `ebpf:"pidns_dev"`
-	PidnsIno         *ebpf.Variable `ebpf:"pidns_ino"`
-	TickNs           *ebpf.Variable `ebpf:"tick_ns"`
+	Armed             *ebpf.Variable `ebpf:"armed"`
+	HasCookieHelper   *ebpf.Variable `ebpf:"has_cookie_helper"`
+	HasCurrentTaskBtf *ebpf.Variable `ebpf:"has_current_task_btf"`
+	HasResetReason    *ebpf.Variable `ebpf:"has_reset_reason"`
+	HasRetransmitErr  *ebpf.Variable `ebpf:"has_retransmit_err"`
+	HasSkStorage      *ebpf.Variable `ebpf:"has_sk_storage"`
+	HasSockFromFile   *ebpf.Variable `ebpf:"has_sock_from_file"`
+	PidnsDev          *ebpf.Variable `ebpf:"pidns_dev"`
+	PidnsIno          *ebpf.Variable `ebpf:"pidns_ino"`
+	TickNs            *ebpf.Variable `ebpf:"tick_ns"`
 }
 
 // TcpwatchPrograms contains all programs after they have been loaded into the kernel.

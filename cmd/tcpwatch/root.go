@@ -66,7 +66,7 @@ it lasted, who owns it, and whether TCP allows it. Without a command it is
 	root.AddCommand(
 		live, trace, newSocketsCommand(e, &g), newHistoryCommand(e, &g),
 		newModelCommand(e), newExplainCommand(e), newDoctorCommand(e, &g),
-		newDemoCommand(e, &g), newVersionCommand(e, &g),
+		newDemoCommand(e, &g), newVersionCommand(e, &g), newFilterTopic(),
 	)
 	usageErrors(root)
 	return root

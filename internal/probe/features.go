@@ -12,6 +12,7 @@ type Features struct {
 	CookieHelper  bool // bpf_get_socket_cookie in tracing programs
 	SkStorage     bool // socket storage in tracing programs
 	SockFromFile  bool // bpf_sock_from_file
+	TaskBTF       bool // bpf_get_current_task_btf, a cheaper way to look at the task
 	ResetReason   bool // tcp_send_reset says why
 	RetransmitErr bool // tcp_retransmit_skb reports failed attempts, with the error
 	Hooks         map[string]bool
@@ -26,6 +27,7 @@ func probeFeatures(kernel *btf.Spec) Features {
 		CookieHelper: hasFunc(kernel, "bpf_get_socket_ptr_cookie"),  // c5dbb89fc2ac, 5.12
 		SkStorage:    hasFunc(kernel, "bpf_sk_storage_get_tracing"), // 8e4597c627fb, 5.11
 		SockFromFile: hasFunc(kernel, "bpf_sock_from_file"),         // 4f19cab76136, 5.11
+		TaskBTF:      hasFunc(kernel, "bpf_get_current_task_btf"),   // 3ca1032ab7ab, 5.11
 		Hooks:        map[string]bool{},
 	}
 	for _, p := range programs {

@@ -161,6 +161,7 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 		{bpf.TcpwatchVarHasCookieHelper, p.Features.CookieHelper},
 		{bpf.TcpwatchVarHasSkStorage, p.Features.SkStorage},
 		{bpf.TcpwatchVarHasSockFromFile, p.Features.SockFromFile},
+		{bpf.TcpwatchVarHasCurrentTaskBtf, p.Features.TaskBTF},
 		{bpf.TcpwatchVarHasResetReason, p.Features.ResetReason},
 		{bpf.TcpwatchVarHasRetransmitErr, p.Features.RetransmitErr},
 		{bpf.TcpwatchVarPidnsDev, dev},
