@@ -56,13 +56,13 @@ func (m *meter) rate() uint64 {
 // goes on, so that a picture of them moves on without changing its shape.
 func (m *meter) minute(n int) []float64 {
 	values := make([]float64, n)
-	if n == 0 || !m.started {
+	now := m.at / second
+	if n == 0 || now == 0 {
 		return values
 	}
-	now := m.at / second
 	each := uint64((minuteSeconds + n - 1) / n)
 	for i := range values {
-		group := now/each + uint64(i) + 1
+		group := (now-1)/each + uint64(i) + 1
 		if group < uint64(n) {
 			continue
 		}

@@ -53,7 +53,7 @@ func (v *view) sort(q *query) {
 			k.tie = ^k.tie
 		}
 	}
-	slices.SortFunc(v.keys, compare)
+	v.keys, v.moreKeys = sortKeys(v.keys, v.moreKeys)
 	for position := range v.keys {
 		v.order[position] = v.keys[position].index
 	}

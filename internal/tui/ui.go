@@ -115,10 +115,11 @@ func (m *ui) awaitEnd() tea.Cmd {
 
 // Update implements tea.Model. A panic, as of a compiled filter, ends the
 // program in order.
-func (m *ui) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+func (m *ui) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
 	defer func() {
 		if p := recover(); p != nil {
-			m.crash, cmd = crashed(p), tea.Quit
+			m.crash = crashed(p)
+			next, cmd = m, tea.Quit
 		}
 	}()
 	switch msg := msg.(type) {

@@ -498,3 +498,24 @@ func TestASCIILocale(t *testing.T) {
 		}
 	}
 }
+
+func TestSuspend(t *testing.T) {
+	m, _ := open(t, 80, 24, nil)
+	cmd := m.press(keyOf("ctrl+z"))
+	if _, ok := cmd().(tea.SuspendMsg); !ok {
+		t.Error("Ctrl-Z does not suspend")
+	}
+}
+
+func TestSnapshotOfAnOlderWishIsArrangedAnew(t *testing.T) {
+	m, _ := open(t, 120, 30, nil)
+	cmd := m.refresh()
+	m.press(keyOf("/")) // while the snapshot is being taken
+	for _, r := range "curl" {
+		m.press(keyOf(string(r)))
+	}
+	settle(m, cmd)
+	if got := ids(m); !slices.Equal(got, []uint64{9}) {
+		t.Errorf("rows %v", got)
+	}
+}

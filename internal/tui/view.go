@@ -23,9 +23,10 @@ type query struct {
 type view struct {
 	rows  []track.Row
 	order []int32 // the rows to show, in order
-	keys  []sortKey
-	text  []byte
-	now   uint64 // ns since boot
+	now   uint64  // ns since boot
+
+	keys, moreKeys []sortKey // for sorting
+	text           []byte    // for searching
 }
 
 // at returns the row to show at a position.

@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+// screen is a terminal of tmux's that a test types into and reads.
+type screen struct {
+	t      *testing.T
+	socket string
+	status string // file that gets the program's exit code
+}
+
+const patience = 20 * time.Second
+
+// newScreen runs a command line in a terminal of the given size.
+func newScreen(t *testing.T, width, height int, command string) *screen {
+	t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		missing(t, "needs tmux: apt-get install tmux")
+	}
+	dir := t.TempDir()
+	s := &screen{t: t, socket: filepath.Join(dir, "tmux"), status: filepath.Join(dir, "status")}
+	s.tmux("new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height),
+		command+"; echo $? > "+s.status+"; stty -a > "+s.status+".tty; exec sleep 60")
+	t.Cleanup(func() { _ = exec.Command("tmux", "-S", s.socket, "kill-server").Run() })
+	return s
+}
+
+// missing skips, or fails where nothing may be missing.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv(kerneltest.RequireKernel) == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+func (s *screen) tmux(args ...string) string {
+	s.t.Helper()
+	cmd := exec.Command("tmux", append([]string{"-S", s.socket, "-f", os.DevNull}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=xterm-256color")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("tmux %s: %v: %s", args[0], err, out)
+	}
+	return string(out)
+}
+
+func (s *screen) text() string { return s.tmux("capture-pane", "-p") }
+
+func (s *screen) keys(keys ...string) { s.tmux(append([]string{"send-keys"}, keys...)...) }
+
+// await waits until the screen is as ok wants it.
+func (s *screen) await(what string, ok func(text string) bool) string {
+	s.t.Helper()
+	var text string
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		if text = s.text(); ok(text) {
+			return text
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.t.Fatalf("waited %v in vain for %s; the screen:\n%s", patience, what, text)
+	return ""
+}
+
+func contains(words ...string) func(string) bool {
+	return func(text string) bool {
+		for _, w := range words {
+			if !strings.Contains(text, w) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// The README's first command, as a person uses it: look, sort, filter, drill
+// down, resize, quit.
+func TestLiveScreen(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	binary := kerneltest.BuildTcpwatch(t)
+	s := newScreen(t, 130, 34, binary+" demo --live --pause 100ms --half-close 1s")
+	s.await("real sockets", contains("ESTABLISHED", "CLOSE_WAIT", "LISTEN", "lost 0"))
+
+	first := s.text()
+	s.keys("S")
+	s.await("another order", func(text string) bool { return rowsOf(text) != rowsOf(first) })
+
+	s.keys("/")
+	s.keys("-l", "state == \"LISTEN\"")
+	s.keys("Enter")
+	s.await("the filter", func(text string) bool {
+		rows := rowsOf(text)
+		return strings.Contains(rows, "LISTEN") && !strings.Contains(rows, "CLOSE_WAIT")
+	})
+	s.keys("Escape")
+	s.await("no filter", func(text string) bool { return strings.Contains(rowsOf(text), "CLOSE_WAIT") })
+
+	s.keys("/")
+	s.keys("-l", "state == \"CLOSE_WAIT\"")
+	s.keys("Enter")
+	s.keys("Enter")
+	s.await("a history", contains("passive-child-born", "handshake-completed", "fin-received"))
+
+	s.tmux("resize-window", "-x", "40", "-y", "10")
+	s.await("the small screen", func(text string) bool {
+		return contains("tcpwatch")(text) && widest(text) <= 40 && strings.Count(text, "\n") <= 10
+	})
+	s.tmux("resize-window", "-x", "130", "-y", "34")
+	s.await("the large screen again", contains("passive-child-born"))
+
+	s.keys("q")
+	s.awaitExit()
+}
+
+// Ctrl-C leaves a sane terminal.
+func TestLiveInterrupted(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	s := newScreen(t, 80, 24, kerneltest.BuildTcpwatch(t)+" live")
+	s.await("the screen", contains("tcpwatch", "lost 0"))
+	s.keys("C-c")
+	s.awaitExit()
+}
+
+// awaitExit waits for a good end and a terminal that echoes.
+func (s *screen) awaitExit() {
+	s.t.Helper()
+	var code []byte
+	kerneltest.Eventually(s.t, patience, func() bool {
+		code, _ = os.ReadFile(s.status)
+		_, err := os.Stat(s.status + ".tty")
+		return len(code) > 0 && err == nil
+	}, "the program ends")
+	if got := strings.TrimSpace(string(code)); got != "0" {
+		s.t.Errorf("exit code %s, want 0; the screen:\n%s", got, s.text())
+	}
+	var tty string
+	kerneltest.Eventually(s.t, patience, func() bool {
+		b, _ := os.ReadFile(s.status + ".tty")
+		tty = string(b)
+		return strings.Contains(tty, "echo")
+	}, "the terminal's settings")
+	for _, setting := range []string{" icanon", " echo "} {
+		if !strings.Contains(tty, setting) {
+			s.t.Errorf("the terminal lacks%s:\n%s", setting, tty)
+		}
+	}
+	if mode := strings.TrimSpace(s.tmux("display-message", "-p", "#{alternate_on}#{cursor_flag}")); mode != "01" {
+		s.t.Errorf("alternate screen and cursor are %q, want 01: off and shown", mode)
+	}
+}
+
+// rowsOf is the table without header and footer, which change by themselves,
+// and without times.
+func rowsOf(text string) string {
+	lines := strings.Split(text, "\n")
+	if len(lines) < 5 {
+		return ""
+	}
+	var rows []string
+	for _, line := range lines[3 : len(lines)-2] {
+		fields := strings.Fields(strings.TrimLeft(line, "▌"))
+		if len(fields) > 4 {
+			rows = append(rows, fields[1]+" "+fields[3]+" "+fields[4])
+		}
+	}
+	return strings.Join(rows, "\n")
+}
+
+func widest(text string) int {
+	w := 0
+	for line := range strings.Lines(text) {
+		w = max(w, len([]rune(strings.TrimRight(line, "\n"))))
+	}
+	return w
+}
