@@ -82,6 +82,8 @@ func (p *Probe) Live(ctx context.Context) (*Live, error) {
 	if !p.options.NoInventory {
 		l.found = p.startInventory(ctx)
 		l.looking = true
+	} else {
+		l.queue = append(l.queue, events.Event{Kind: events.Found, Time: now(), InState: -1})
 	}
 	return l, nil
 }
