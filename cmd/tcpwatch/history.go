@@ -74,8 +74,12 @@ func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) e
 }
 
 func (o *historyOptions) writer(e *env, s *session) sink.Writer {
-	if o.output != "text" {
-		return record.NewWriter(e.stdout, record.Encoder{Epoch: s.epoch, ResetReason: s.resetReason})
+	encoder := record.Encoder{Epoch: s.epoch, ResetReason: s.resetReason}
+	switch o.output {
+	case "json":
+		return record.NewArrayWriter(e.stdout, encoder)
+	case "jsonl":
+		return record.NewWriter(e.stdout, encoder)
 	}
 	c := &cards{view: view.History{Epoch: s.epoch, Location: time.Local}, env: e}
 	c.view.Style.Color = o.globals.color(e, e.stdout)
