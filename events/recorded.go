@@ -4,9 +4,35 @@ import "github.com/tcpwatch/tcpwatch/model"
 
 // Recorded is what a line of a recording says beyond the event: what tcpwatch
 // knew of the socket when it wrote the line. A replay needs it where lines
-// before this one were filtered out.
+// before this one were filtered out, and for what no line tells of, such as
+// who holds an fd.
 type Recorded struct {
-	Role  model.Role
-	Owner Owner
-	Line  []byte // Closed: the line as it was written
+	Role      model.Role
+	Owner     Owner
+	Judgement model.Judgement // RuleNone if this version does not know the rule
+	LostSince uint64          // Transition: events lost since the one before
+	Count     uint32          // Retransmit: how often that kind was, in this life
+	Life      *Life           // Closed
+	Line      []byte          // Closed: the line as it was written
+}
+
+// Life is a recorded summary of one life.
+type Life struct {
+	Reason   model.CloseReason
+	By       model.Closer
+	Before   bool // began before the watch
+	Complete bool
+	Duration uint64 // ns
+	SYN      uint32 // segments sent again, by kind
+	SYNACK   uint32
+	FIN      uint32
+	Data     uint32
+	Failed   uint32
+	Stages   []Stage
+}
+
+// Stage is one state of a recorded life.
+type Stage struct {
+	State model.State
+	NS    int64 // spent in it; negative if unknown
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/demo"
 	"github.com/tcpwatch/tcpwatch/internal/filter"
 	"github.com/tcpwatch/tcpwatch/internal/sink"
+	"github.com/tcpwatch/tcpwatch/internal/suggest"
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/internal/tui"
 	"github.com/tcpwatch/tcpwatch/internal/watch"
@@ -101,9 +103,13 @@ func runDemo(ctx context.Context, e *env, o *demoOptions) error {
 func knownScenarios(only []string) error {
 	names := scenarioNames()
 	for _, name := range only {
-		if err := checkOutput(name, names...); err != nil {
-			return usagef("unknown scenario %q: one of %s", name, strings.Join(names, " "))
+		if slices.Contains(names, name) {
+			continue
 		}
+		if near := suggest.Nearest(name, names); near != "" {
+			return usagef("unknown scenario %q: did you mean %s?", name, near)
+		}
+		return usagef("unknown scenario %q: one of %s", name, strings.Join(names, " "))
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) e
 		return err
 	}
 	defer s.close()
+	f.ResetReason = s.resetReason
 
 	w := o.writer(e, s)
 	queue := sink.NewQueue(&lives{f, w}, func(error) { s.stop() })
@@ -108,12 +109,8 @@ type cards struct {
 }
 
 func (c *cards) Write(o *track.Observation) error {
-	switch {
-	case o.Event.Kind == events.Lost:
+	if o.Event.Kind == events.Lost {
 		_, err := fmt.Fprintln(c.env.stdout, c.view.Style.Loss(view.Lost(&o.Event)))
-		return err
-	case o.Socket == nil: // a recording whose lines were filtered: the end is all there is
-		_, err := fmt.Fprintf(c.env.stdout, "%s\n", o.Event.Recorded.Line)
 		return err
 	}
 	return c.view.Card(c.env.stdout, o.Socket, o.Event.Time)

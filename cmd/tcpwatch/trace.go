@@ -61,6 +61,7 @@ func runTrace(ctx context.Context, e *env, o *traceOptions, args []string) error
 		return err
 	}
 	defer s.close()
+	f.ResetReason = s.resetReason
 
 	queue := sink.NewQueue(&filtered{f, o.writer(e, s)}, func(error) { s.stop() })
 	table := track.New(s.tableOptions(&o.capture, 0), queue)

@@ -15,8 +15,11 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/suggest"
 )
 
-// maxNodes bounds an expression: far more than a person writes.
-const maxNodes = 1000
+// maxNodes and maxLength bound an expression: far more than a person writes.
+const (
+	maxNodes  = 1000
+	maxLength = 16 << 10
+)
 
 // Expression is a compiled FILTER. It is not safe for concurrent use.
 type Expression struct {
@@ -29,6 +32,9 @@ type Expression struct {
 // two functions: cidr(address, "10.0.0.0/8"), and duration("1m30s") in ns. Its
 // errors are one line, and suggest a field where a name is not one.
 func Compile(source string) (*Expression, error) {
+	if len(source) > maxLength {
+		return nil, fmt.Errorf("parse filter: %d bytes, want at most %d", len(source), maxLength)
+	}
 	program, err := expr.Compile(source,
 		expr.Env(Fields{}),
 		expr.AsBool(),
@@ -80,13 +86,29 @@ func explain(err error) string {
 	}
 	text, _, _ = strings.Cut(text, "\n")
 	if m := unknownName.FindStringSubmatch(text); m != nil {
-		name := m[1] + m[2]
-		if near := suggest.Nearest(name, Names()); near != "" {
+		near := suggest.Nearest(m[1], Names())
+		if m[2] != "" {
+			near = nearestPart(m[2])
+		}
+		if near != "" {
 			return fmt.Sprintf("%s: did you mean %s?", text, near)
 		}
 		return text + ": see tcpwatch help filter"
 	}
 	return text
+}
+
+// nearestPart finds the field whose part after the dot a mistyped one means.
+func nearestPart(word string) string {
+	full := map[string]string{}
+	var parts []string
+	for _, name := range Names() {
+		if _, part, ok := strings.Cut(name, "."); ok && full[part] == "" {
+			full[part] = name
+			parts = append(parts, part)
+		}
+	}
+	return full[suggest.Nearest(word, parts)]
 }
 
 // Names lists every field by its full name, sorted as Fields declares them.

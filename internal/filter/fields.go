@@ -46,7 +46,11 @@ type Fields struct {
 	Kind        string   `expr:"kind"`
 	Seq         int      `expr:"seq"`
 	Count       int      `expr:"count"`
+	Err         int      `expr:"err"`
+	Where       string   `expr:"where"`
 	Direction   string   `expr:"direction"`
+	Active      bool     `expr:"active"`
+	Reason      string   `expr:"reason"`
 	CloseReason string   `expr:"close_reason"`
 	ClosedBy    string   `expr:"closed_by"`
 	DurationNS  int      `expr:"duration_ns"`
@@ -88,7 +92,7 @@ type Evidence struct {
 	BytesReceived int  `expr:"bytes_received"`
 }
 
-func (f *Fields) of(o *track.Observation) {
+func (f *Fields) of(o *track.Observation, reason func(uint32) string) {
 	ev := &o.Event
 	*f = Fields{
 		Event: ev.Kind.String(), MonoNS: int(ev.Time), Socket: int(o.ID),
@@ -109,11 +113,11 @@ func (f *Fields) of(o *track.Observation) {
 	if ev.Has(model.Owned) && !ev.Has(model.Inherited) {
 		f.Actor = Person{PID: int(ev.PID), Comm: printable.Comm(&ev.Comm), FD: -1}
 	}
-	f.special(o)
+	f.special(o, reason)
 }
 
 // special fills what only lines of one kind have.
-func (f *Fields) special(o *track.Observation) {
+func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 	ev := &o.Event
 	switch ev.Kind {
 	case events.Transition:
@@ -127,17 +131,26 @@ func (f *Fields) special(o *track.Observation) {
 		}
 	case events.Retransmit, events.SynAck:
 		f.Kind, f.Seq = o.Segment.String(), int(ev.Seq())
+		if ev.Kind == events.Retransmit {
+			f.Err = int(ev.Err)
+		}
 	case events.ResetSent:
-		f.Direction = "sent"
+		f.Direction, f.Active = "sent", ev.Has(model.ActiveReset)
+		if n, ok := ev.ResetReason(); ok && reason != nil {
+			f.Reason = reason(n)
+		}
 	case events.ResetReceived:
 		f.Direction = "received"
 	case events.Lost:
-		f.Count = int(ev.LostCount)
+		f.Count, f.Where = int(ev.LostCount), ev.Where.String()
 	case events.Closed:
 		if s := o.Socket; s != nil {
 			f.CloseReason, f.ClosedBy = s.End.Reason.String(), s.End.By.String()
-			f.DurationNS = int(s.EndTime - s.Born)
-			f.Complete = !s.Is(track.Incomplete) && !s.Is(track.BeganBefore)
+			f.DurationNS = int(s.Lasted(ev.Time))
+			f.Complete = s.Complete()
+			if s.Open() {
+				f.Event, f.CloseReason = "open", ""
+			}
 			r := s.Retransmits
 			f.Retransmits = Again{int(r.SYN), int(r.SYNACK), int(r.FIN), int(r.Data), int(r.Failed)}
 		}

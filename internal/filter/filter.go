@@ -31,6 +31,9 @@ type Flags struct {
 // Filter is a question about a socket or a line. The zero value says yes. It
 // is not safe for concurrent use.
 type Filter struct {
+	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
+	ResetReason func(uint32) string
+
 	port, lport, rport []uint16
 	addr               []netip.Prefix
 	state              []model.State
@@ -65,7 +68,8 @@ func New(flags Flags, expression string, netnsByName func(string) (uint32, error
 		return nil, err
 	}
 	for _, pattern := range f.comm {
-		if _, err := path.Match(pattern, ""); err != nil {
+		// A name with an escape is meant as it is printed, not as a glob.
+		if _, err := path.Match(pattern, ""); err != nil && !strings.Contains(pattern, `\`) {
 			return nil, fmt.Errorf("parse --comm %q: %w", pattern, err)
 		}
 	}
@@ -125,6 +129,9 @@ func ParsePrefix(s string) (netip.Prefix, error) {
 		if err != nil {
 			return p, fmt.Errorf("want an address or a network such as 10.0.0.0/8")
 		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		return p.Masked(), nil
 	}
 	a, err := netip.ParseAddr(s)
@@ -165,7 +172,7 @@ func (f *Filter) Match(o *track.Observation) bool {
 	if f.expression == nil {
 		return true
 	}
-	f.expression.fields.of(o)
+	f.expression.fields.of(o, f.ResetReason)
 	return f.expression.run()
 }
 

@@ -15,6 +15,7 @@ import (
 type Sockets struct {
 	sink    track.Sink
 	holders map[uint64]events.Event // by address, the first fd of each socket
+	order   []uint64                // addresses of holders as they came
 	id      uint64
 }
 
@@ -47,11 +48,12 @@ func (s *Sockets) Read(source Source) error {
 		case events.Holder:
 			if _, ok := s.holders[ev.SK]; !ok {
 				s.holders[ev.SK] = ev
+				s.order = append(s.order, ev.SK)
 			}
 		case events.Inventory:
 			holder, ok := s.holders[ev.SK]
 			// The address alone does not tell: it may have a new socket by now.
-			if ok && holder.Cookie == ev.Cookie {
+			if ok && same(&holder, &ev) {
 				delete(s.holders, ev.SK)
 				s.report(&ev, &holder)
 			} else {
@@ -59,8 +61,11 @@ func (s *Sockets) Read(source Source) error {
 			}
 		}
 	}
-	for _, holder := range s.holders {
+	for _, sk := range s.order {
+		holder, ok := s.holders[sk]
 		switch {
+		case !ok: // joined
+			continue
 		case holder.To == model.Close && holder.Rport == 0: // never connected
 			continue
 		case holder.To != model.Close && source.Walked(holder.Netns):
@@ -72,6 +77,12 @@ func (s *Sockets) Read(source Source) error {
 		s.report(&ev, &holder)
 	}
 	return nil
+}
+
+// same reports whether two halves with one address are of one socket. A cookie
+// is 0 until somebody asks the kernel for it.
+func same(holder, row *events.Event) bool {
+	return holder.Cookie == row.Cookie || holder.Cookie == 0 || row.Cookie == 0
 }
 
 func (s *Sockets) report(ev, holder *events.Event) {

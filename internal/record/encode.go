@@ -6,6 +6,7 @@ package record
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf16"
 
@@ -29,9 +30,13 @@ type Encoder struct {
 func (e *Encoder) Append(b []byte, o *track.Observation) []byte {
 	ev := &o.Event
 	if ev.Kind == events.Closed && ev.Recorded != nil {
-		return append(appendASCII(b, ev.Recorded.Line), '\n')
+		return append(appendLine(b, ev.Recorded.Line), '\n')
 	}
-	b = e.begin(b, ev.Kind.String(), ev.Time)
+	name := ev.Kind.String()
+	if ev.Kind == events.Closed && o.Socket.Open() {
+		name = "open" // a life as far as it went: no event, and not replayed
+	}
+	b = e.begin(b, name, ev.Time)
 	switch ev.Kind {
 	case events.Lost:
 		b = number(b, "count", ev.LostCount)
@@ -104,7 +109,7 @@ func identity(b []byte, o *track.Observation) []byte {
 	if ev.Has(model.Owned) && !ev.Has(model.Inherited) && ev.Kind != events.Closed && ev.Kind != events.Inventory {
 		b = append(b, `,"actor":{"pid":`...)
 		b = strconv.AppendUint(b, uint64(ev.PID), 10)
-		b = text(b, "comm", printable.Comm(&ev.Comm))
+		b = appendComm(b, &ev.Comm)
 		b = append(b, '}')
 	}
 	return b
@@ -114,7 +119,7 @@ func ownerFields(b []byte, w *events.Owner) []byte {
 	if w.Provenance == events.ProvenanceExact || w.Provenance == events.ProvenanceInherited {
 		b = append(b, `"pid":`...)
 		b = strconv.AppendUint(b, uint64(w.PID), 10)
-		b = text(b, "comm", printable.Comm(&w.Comm))
+		b = appendComm(b, &w.Comm)
 		if w.FD >= 0 {
 			b = number(b, "fd", uint64(w.FD))
 		}
@@ -122,6 +127,20 @@ func ownerFields(b []byte, w *events.Owner) []byte {
 	}
 	b = append(b, `"provenance":"`...)
 	b = append(b, w.Provenance.String()...)
+	return append(b, '"')
+}
+
+// appendComm appends a process name: as it is, if nothing in it needs a second
+// look.
+func appendComm(b []byte, comm *[16]byte) []byte {
+	n := 0
+	for ; n < len(comm) && comm[n] != 0; n++ {
+		if c := comm[n]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return text(b, "comm", printable.Comm(comm))
+		}
+	}
+	b = append(b, `,"comm":"`...)
+	b = append(b, comm[:n]...)
 	return append(b, '"')
 }
 
@@ -139,13 +158,16 @@ func transition(b []byte, o *track.Observation) []byte {
 	return evidence(b, &ev.Evidence)
 }
 
+// lostWords stand between a number and the reason for a judgement.
+const lostWords = " events lost. "
+
 func judgement(b []byte, j model.Judgement, lost uint64) []byte {
 	b = text(b, "verdict", j.Verdict.String())
 	b = text(b, "rule", j.Rule.String())
 	b = append(b, `,"why":"`...)
 	if lost > 0 {
 		b = strconv.AppendUint(b, lost, 10)
-		b = append(b, " events lost. "...)
+		b = append(b, lostWords...)
 	}
 	b = escape(b, j.Why())
 	return append(b, '"')
@@ -217,12 +239,16 @@ func (e *Encoder) reset(b []byte, o *track.Observation) []byte {
 
 func closed(b []byte, o *track.Observation) []byte {
 	s := o.Socket
-	b = text(b, "close_reason", s.End.Reason.String())
-	if by := s.End.By.String(); by != "" {
-		b = text(b, "closed_by", by)
+	if s.Open() {
+		b = text(b, "state", s.State.String())
+	} else {
+		b = text(b, "close_reason", s.End.Reason.String())
+		if by := s.End.By.String(); by != "" {
+			b = text(b, "closed_by", by)
+		}
 	}
 	b = text(b, "began", o.Began.String())
-	b = number(b, "duration_ns", s.EndTime-s.Born)
+	b = number(b, "duration_ns", s.Lasted(o.Event.Time))
 	r := &s.Retransmits
 	b = append(b, `,"retransmits":{"syn":`...)
 	b = strconv.AppendUint(b, uint64(r.SYN), 10)
@@ -235,7 +261,7 @@ func closed(b []byte, o *track.Observation) []byte {
 	b = append(b, ']')
 	b = judgement(b, o.Judgement, 0)
 	b = append(b, `,"complete":`...)
-	b = strconv.AppendBool(b, !s.Is(track.Incomplete) && !s.Is(track.BeganBefore) && s.Skipped == 0)
+	b = strconv.AppendBool(b, s.Complete())
 	return evidence(b, &s.Last)
 }
 
@@ -339,10 +365,24 @@ func escape(b []byte, s string) []byte {
 	return append(b, s[start:]...)
 }
 
-// appendASCII appends a line of JSON from a recording with everything but
-// printable ASCII escaped: a recording may hold anything.
-func appendASCII(b, line []byte) []byte {
-	for _, r := range string(line) {
+// appendLine appends a line of JSON from a recording. A recording may hold
+// anything: what is not plainly visible is escaped.
+func appendLine(b, line []byte) []byte {
+	for i, part := range strings.Split(string(line), `\`) { // an escape of JSON stays one
+		if i > 0 {
+			b = append(b, '\\')
+		}
+		if printable.String(part) == part {
+			b = append(b, part...)
+			continue
+		}
+		b = appendASCII(b, part)
+	}
+	return b
+}
+
+func appendASCII(b []byte, s string) []byte {
+	for _, r := range s {
 		switch {
 		case r >= 0x20 && r < 0x7f:
 			b = append(b, byte(r))

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tcpwatch/tcpwatch/events"
@@ -127,10 +129,19 @@ func (l *Line) event(ev *events.Event, raw []byte, names *reasonNames) error {
 		ev.Kind, ev.Where, ev.LostCount = events.Lost, where, l.Count
 		return nil
 	}
-	if err := l.identity(ev); err != nil {
+	switch l.Event {
+	case "transition", "inventory", "retransmit", "reset", "closed":
+	default:
+		return errUnknownEvent
+	}
+	err := l.identity(ev)
+	if err != nil {
 		return err
 	}
 	ev.Evidence = l.Facts.evidence()
+	if l.Actor != nil {
+		ev.Flags |= model.Owned
+	}
 	switch l.Event {
 	case "transition":
 		return l.transition(ev)
@@ -147,7 +158,8 @@ func (l *Line) event(ev *events.Event, raw []byte, names *reasonNames) error {
 			return fmt.Errorf("parse line: %w", err)
 		}
 		ev.Recorded.Line = line.Bytes()
-		return nil
+		ev.Recorded.Life, err = l.life()
+		return err
 	}
 	return errUnknownEvent
 }
@@ -183,7 +195,11 @@ func (l *Line) identity(ev *events.Event) (err error) {
 	if err != nil {
 		return err
 	}
-	ev.Recorded = &events.Recorded{Role: role, Owner: owner}
+	ev.Recorded = &events.Recorded{Role: role, Owner: owner, Count: uint32(min(l.Count, math.MaxUint32))}
+	if rule, ok := model.ParseRule(l.Rule); ok {
+		verdict, _ := model.ParseVerdict(l.Verdict)
+		ev.Recorded.Judgement = model.Judgement{Verdict: verdict, Rule: rule}
+	}
 	if l.Actor != nil {
 		ev.PID = l.Actor.PID
 		ev.Comm, err = parseComm(l.Actor.Comm)
@@ -227,6 +243,7 @@ func (l *Line) transition(ev *events.Event) error {
 		return err
 	}
 	ev.Step = l.Step
+	ev.Recorded.LostSince = lostSince(l.Why)
 	if l.InState != nil {
 		ev.InState = *l.InState
 	}
@@ -299,10 +316,17 @@ func (l *Line) reset(ev *events.Event, names *reasonNames) error {
 	if l.Active {
 		ev.Flags |= model.ActiveReset
 	}
-	if l.Actor != nil {
-		ev.Flags |= model.Owned
-	}
 	return nil
+}
+
+// lostSince reads back what judgement writes before the reason.
+func lostSince(why string) uint64 {
+	count, _, ok := strings.Cut(why, lostWords)
+	n, err := strconv.ParseUint(count, 10, 64)
+	if !ok || err != nil {
+		return 0
+	}
+	return n
 }
 
 // parseState reads a state as Encoder writes it, unknown(N) too.

@@ -3,6 +3,7 @@
 package sink
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/tcpwatch/tcpwatch/events"
@@ -12,6 +13,9 @@ import (
 const (
 	batchSize  = 256
 	maxBatches = 128 // in flight: with full batches about 30,000 observations
+	// While so many wait for the writer, a flush leaves the batch that is being
+	// filled to grow: many small ones would use up the room.
+	maxAhead = 8
 )
 
 // Writer writes observations, from one goroutine.
@@ -26,7 +30,9 @@ type Writer interface {
 // dropped, and the hole is told of in its place.
 type Queue struct {
 	writer  Writer
+	mu      sync.Mutex // guards filling and owed
 	filling *batch
+	owed    bool // a flush was asked for; the writer takes filling when it is idle
 	full    chan *batch
 	empty   chan *batch
 	made    int
@@ -62,6 +68,8 @@ func NewQueue(w Writer, failed func(error)) *Queue {
 
 // Observe implements track.Sink.
 func (q *Queue) Observe(o *track.Observation) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.filling == nil {
 		if q.filling = q.next(); q.filling == nil {
 			q.dropped++
@@ -73,7 +81,7 @@ func (q *Queue) Observe(o *track.Observation) {
 	}
 	q.filling.add(o)
 	if len(q.filling.observations) >= batchSize {
-		q.Flush()
+		q.handOver()
 	}
 }
 
@@ -114,8 +122,19 @@ func (q *Queue) tellOfDrops() {
 	q.dropped = 0
 }
 
-// Flush hands over what has gathered.
+// Flush hands over what has gathered, now or when the writer gets to it.
 func (q *Queue) Flush() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.full) >= maxAhead {
+		q.owed = true
+		return
+	}
+	q.handOver()
+}
+
+func (q *Queue) handOver() {
+	q.owed = false
 	if q.filling == nil || len(q.filling.observations) == 0 {
 		return
 	}
@@ -123,14 +142,30 @@ func (q *Queue) Flush() {
 	q.filling = nil
 }
 
+// collect returns the batch that a flush has left, if it is its turn.
+func (q *Queue) collect() *batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.owed || len(q.full) > 0 || q.filling == nil {
+		return nil
+	}
+	b := q.filling
+	q.filling, q.owed = nil, false
+	return b
+}
+
 // Close writes what is left, and returns the Writer's error.
 func (q *Queue) Close() error {
 	if q.dropped > 0 {
-		if q.filling = <-q.empty; q.filling != nil {
-			q.tellOfDrops()
-		}
+		b := <-q.empty // all are in flight, so one comes back
+		q.mu.Lock()
+		q.filling = b
+		q.tellOfDrops()
+		q.mu.Unlock()
 	}
-	q.Flush()
+	q.mu.Lock()
+	q.handOver()
+	q.mu.Unlock()
 	close(q.full)
 	<-q.done
 	return q.err
@@ -142,24 +177,31 @@ func (q *Queue) Lost() uint64 { return q.lost.Load() }
 func (q *Queue) write() {
 	defer close(q.done)
 	for b := range q.full {
-		if q.err == nil {
-			if q.err = q.writeBatch(b, len(q.full) == 0); q.err != nil && q.failed != nil {
-				q.failed(q.err)
-			}
+		for ; b != nil; b = q.collect() {
+			q.writeBatch(b)
 		}
-		b.observations, b.sockets = b.observations[:0], b.sockets[:0]
-		q.empty <- b
 	}
 }
 
-func (q *Queue) writeBatch(b *batch, flush bool) error {
+func (q *Queue) writeBatch(b *batch) {
+	if q.err == nil {
+		if q.err = q.try(b); q.err != nil && q.failed != nil {
+			q.failed(q.err)
+		}
+	}
+	clear(b.observations) // a recorded line must not be kept alive
+	b.observations, b.sockets = b.observations[:0], b.sockets[:0]
+	q.empty <- b
+}
+
+func (q *Queue) try(b *batch) error {
 	for i := range b.observations {
 		if err := q.writer.Write(&b.observations[i]); err != nil {
 			return err
 		}
 	}
-	if flush {
-		return q.writer.Flush()
+	if len(q.full) > 0 {
+		return nil
 	}
-	return nil
+	return q.writer.Flush()
 }

@@ -14,6 +14,9 @@ func (t *Table) settle(time uint64) {
 		}
 		t.arena.remove(&t.ending, s.slot)
 		t.report(s)
+		if t.options.Replay {
+			s.Facts |= Destroyed // a recording does not tell when memory is freed
+		}
 		if s.Is(Destroyed) {
 			t.release(s)
 		}
@@ -30,21 +33,17 @@ func (t *Table) report(s *Socket) {
 		s.Facts |= Incomplete
 	}
 	if s.State == model.Close {
-		e := t.endingOf(s)
-		c := e.Judge()
+		t.end = t.endingOf(s)
+		c := t.end.Judge()
 		s.End = End{c.Reason, c.By, c.Verdict, c.Rule}
 	} else {
 		s.End = End{Verdict: model.Unjudged, Rule: model.RuleEventsLost, Reason: model.ReasonUnknown}
 	}
-	if s.End.Verdict < s.Worst && s.Worst > model.Normal {
-		s.End.Verdict = s.Worst // an impossible step is not forgiven for an orderly end
-		for _, st := range s.History() {
-			if st.Verdict == s.Worst {
-				s.End.Rule = st.Rule
-			}
-		}
+	if s.Worst == model.Impossible || s.Worst == model.Notable && s.End.Verdict == model.Normal {
+		s.End.Verdict, s.End.Rule = s.Worst, s.WorstRule // not forgiven for an orderly end
 	}
 	t.stats.Ends[s.End.Verdict]++
+	t.countUnjudged(s, model.Judgement{Verdict: s.End.Verdict, Rule: s.End.Rule})
 	ev := events.Event{Kind: events.Closed, Time: s.EndTime, SK: s.SK, Evidence: s.Last, From: s.EndFrom, To: model.Close, InState: -1}
 	t.obs.Judgement = model.Judgement{Verdict: s.End.Verdict, Rule: s.End.Rule}
 	t.obs.Socket = s
@@ -82,17 +81,20 @@ func (t *Table) destroy(ev *events.Event) {
 		t.bury(ev.SK, ev.Time)
 		return
 	}
-	s.Facts |= Destroyed
 	t.bury(ev.SK, ev.Time)
+	if s.Is(OnlyFound) && s.Since > ev.Time {
+		return // the row is younger: the memory has a new socket already
+	}
+	s.Facts |= Destroyed
 	switch {
+	case s.Is(Ended | OnlyFound):
+		t.dismiss(s)
 	case s.Is(Reported):
 		t.release(s)
 	case s.Is(Ended):
 		// A reset in reply may still be on its way: settle releases it.
-	case s.Is(OnlyFound) && s.Since > ev.Time:
-		// The row is younger: the memory has a new socket already.
 	default:
-		t.vanish(s) // its ->CLOSE was lost
+		t.dismiss(s) // its ->CLOSE was lost
 	}
 }
 
@@ -101,6 +103,15 @@ func (t *Table) notice(ev *events.Event) {
 	s := t.lookup(ev.SK)
 	if s != nil && s.Is(OnlyFound) && s.Since > ev.Time {
 		s = nil
+	}
+	if s != nil {
+		if s.Facts&(Waiting|Untold) != 0 {
+			t.tell(s)
+		}
+		if ev.Kind != events.SynAck { // the tuple of that is its request's
+			s.learn(ev)
+		}
+		s.recall(ev)
 	}
 	switch ev.Kind {
 	case events.Retransmit, events.SynAck:
@@ -123,15 +134,19 @@ func (t *Table) countRetransmit(s *Socket, ev *events.Event, seg Segment) uint32
 	if ev.Kind == events.SynAck {
 		return uint32(ev.Count)
 	}
+	var recorded uint32
+	if ev.Recorded != nil {
+		recorded = ev.Recorded.Count
+	}
 	if s == nil {
-		return 0
+		return recorded
 	}
 	r := &s.Retransmits
 	n := [...]*uint32{SegmentData: &r.Data, SegmentSYN: &r.SYN, SegmentSYNACK: &r.SYNACK, SegmentFIN: &r.FIN}[seg]
 	if ev.Err != 0 { // Linux 6.15 and later report attempts that failed
 		n = &r.Failed
 	}
-	*n++
+	*n = max(*n+1, recorded)
 	return *n
 }
 

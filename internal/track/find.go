@@ -7,23 +7,28 @@ import (
 
 // find applies what an inventory found. The stream knows better: a row about a
 // socket that has had an event adds at most its owner.
+//
+// A socket found is reported late: when the stream has caught up with the row,
+// so that no older event can contradict it, and when both halves of the
+// inventory, the fd and the row, are in.
 func (t *Table) find(ev *events.Event) {
 	switch ev.To {
 	case model.TimeWait, model.NewSynRecv:
+		if ev.Kind == events.Holder {
+			return // an fd of a full socket only: a kernel that we do not know
+		}
 		// No event will ever end them here: they are shown, not kept.
 		t.obs.InState = -1
 		t.observe(ev, nil)
 		return
 	case model.Close:
-		if ev.Rport == 0 || ev.Kind != events.Holder {
+		if ev.Rport == 0 || ev.Kind != events.Holder && !t.options.Replay {
 			return // never connected
 		}
 	}
 	s := t.lookup(ev.SK)
 	if s != nil {
-		if ev.Kind == events.Holder && sameSocket(s, ev) {
-			s.hold(ev)
-		}
+		t.refine(s, ev)
 		return
 	}
 	if t.buried(ev.SK, ev.Time) {
@@ -40,26 +45,97 @@ func (t *Table) find(ev *events.Event) {
 	s.learn(ev)
 	s.lookBack(ev.To)
 	s.own(ev)
-	if ev.Kind == events.Holder {
-		s.hold(ev)
-	}
+	s.remember(Step{State: ev.To})
 	if ev.To == model.Close {
 		s.Facts |= Ended | Reported // its end was not seen: it is not told of
 		t.stats.Open--
 		t.stats.Held++
 	}
-	s.remember(Step{State: ev.To})
-	if ev.Kind == events.Holder {
-		ev.Kind = events.Inventory
-		ev.Extra = 0
+	s.recall(ev)
+	switch {
+	case ev.Kind == events.Holder:
+		s.hold(ev)
+		s.Facts |= Waiting
+		t.arena.push(&t.waiting, s.slot)
+		if !t.looking {
+			t.hasRow(s)
+		}
+	case t.options.Replay:
+		s.Queue = ev.Extra
+		t.present(s)
+	default:
+		s.Queue = ev.Extra
+		s.Facts |= Untold
+		t.arena.push(&t.untold, s.slot)
 	}
-	if ev.Recorded != nil {
-		s.Owner, s.Role = ev.Recorded.Owner, ev.Recorded.Role
-	}
-	t.obs.InState = -1
-	t.observe(ev, s)
 }
 
+// refine adds to a known socket what another row or an fd says of it.
+func (t *Table) refine(s *Socket, ev *events.Event) {
+	switch {
+	case !sameSocket(s, ev):
+	case ev.Kind == events.Holder:
+		s.hold(ev)
+	case s.Is(Waiting):
+		s.Queue = ev.Extra
+		t.hasRow(s)
+	}
+}
+
+// sameSocket reports whether a row is about s, and not about one that had the
+// address before.
 func sameSocket(s *Socket, ev *events.Event) bool {
-	return s.Cookie == 0 || ev.Cookie == 0 || s.Cookie == ev.Cookie
+	if s.Cookie != 0 && ev.Cookie != 0 {
+		return s.Cookie == ev.Cookie
+	}
+	return s.Is(BeganBefore) || ev.Time >= s.Born
+}
+
+// hasRow moves a socket that an fd told of to those to be reported.
+func (t *Table) hasRow(s *Socket) {
+	t.unlist(s)
+	s.Facts |= Untold
+	t.arena.push(&t.untold, s.slot)
+}
+
+// stopWaiting: the inventory is over, no row will come any more.
+func (t *Table) stopWaiting() {
+	for t.waiting.n > 0 {
+		t.hasRow(t.arena.at(t.waiting.head))
+	}
+}
+
+// tellFound reports the sockets found up to time, which all events before have
+// reached.
+func (t *Table) tellFound(time uint64) {
+	for t.untold.n > 0 {
+		s := t.arena.at(t.untold.head)
+		if s.Since > time {
+			return
+		}
+		t.tell(s)
+	}
+}
+
+// unlist takes s off the list of those that are found and not reported.
+func (t *Table) unlist(s *Socket) {
+	switch {
+	case s.Is(Waiting):
+		t.arena.remove(&t.waiting, s.slot)
+	case s.Is(Untold):
+		t.arena.remove(&t.untold, s.slot)
+	}
+	s.Facts &^= Waiting | Untold
+}
+
+// tell reports a socket found.
+func (t *Table) tell(s *Socket) {
+	t.unlist(s)
+	t.present(s)
+}
+
+// present hands the row to the sink.
+func (t *Table) present(s *Socket) {
+	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, Extra: s.Queue, InState: -1}
+	t.observe(&ev, s)
 }

@@ -5,10 +5,19 @@ import (
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
+// recall takes over what a line of a recording says of its socket: who held an
+// fd, for one, is on no line of its own. Live events say nothing here.
+func (s *Socket) recall(ev *events.Event) {
+	if r := ev.Recorded; r != nil {
+		s.Owner, s.Role = r.Owner, r.Role
+		s.learn(ev)
+	}
+}
+
 // resume takes up a recorded life after lines that are not in the recording,
 // because a filter left them out: what they would have told is taken from the
 // line at hand.
-func (t *Table) resume(s *Socket, ev *events.Event) {
+func (s *Socket) resume(ev *events.Event) {
 	s.Facts |= Filtered
 	s.Steps = ev.Step - 1
 	s.State = ev.From
@@ -17,20 +26,74 @@ func (t *Table) resume(s *Socket, ev *events.Event) {
 		s.Since = ev.Time - uint64(ev.InState)
 	}
 	s.lookBack(ev.From)
-	if r := ev.Recorded; r != nil {
-		s.Role, s.Owner = r.Role, r.Owner
-	}
 }
 
-// replayClosed takes the recorded end of a life. The table makes its own from
-// what it has seen; where lines are missing, it hands on the recorded one.
+// replayClosed takes the recorded end of a life. It is handed on as it was
+// written: the table cannot know whether a filter left lines out that the
+// judgement rests on. Only a life without such a line is judged again.
 func (t *Table) replayClosed(ev *events.Event) {
 	s := t.lookup(ev.SK)
-	if s != nil && !s.Is(Filtered) {
+	if s == nil {
+		var past Socket // nothing but the end is in the recording
+		past.ID, past.SK, past.Facts = ev.Socket, ev.SK, Filtered|Destroyed
+		t.handOn(&past, ev)
 		return
 	}
-	t.observe(ev, nil)
-	if s != nil {
-		s.Facts |= Reported
+	if s.Open() {
+		s.Facts |= Filtered
+		t.conclude(s)
 	}
+	if !s.Is(Reported) {
+		t.arena.remove(&t.ending, s.slot)
+	}
+	t.handOn(s, ev)
+	s.Facts |= Destroyed // a recording does not tell when memory is freed
+	t.release(s)
+}
+
+func (t *Table) handOn(s *Socket, ev *events.Event) {
+	s.recall(ev)
+	s.Facts |= Ended | Reported
+	s.Last = ev.Evidence
+	s.EndTime = ev.Time
+	if r := ev.Recorded; r != nil && r.Life != nil {
+		s.conform(r.Life, r.Judgement)
+	}
+	t.stats.Ends[s.End.Verdict]++
+	t.obs.Judgement = model.Judgement{Verdict: s.End.Verdict, Rule: s.End.Rule}
+	t.obs.Socket = s
+	t.observe(ev, s)
+}
+
+// conform makes a life what its recorded summary says.
+func (s *Socket) conform(l *events.Life, j model.Judgement) {
+	s.End = End{l.Reason, l.By, j.Verdict, j.Rule}
+	s.Born = s.EndTime - min(s.EndTime, l.Duration)
+	s.Retransmits = Retransmits{l.SYN, l.SYNACK, l.FIN, l.Data, l.Failed}
+	s.Facts &^= BeganBefore | Incomplete
+	if l.Before {
+		s.Facts |= BeganBefore
+	}
+	if !l.Complete && !l.Before {
+		s.Facts |= Incomplete
+	}
+	if !s.Is(Filtered) {
+		return
+	}
+	s.kept = 0
+	time := s.EndTime
+	for i := len(l.Stages) - 1; i >= 0; i-- { // from the end, whose time is known
+		switch st := &l.Stages[i]; {
+		case i == len(l.Stages)-1:
+		case st.NS < 0 || uint64(st.NS) > time:
+			time = 0
+		default:
+			time -= uint64(st.NS)
+		}
+		if i < MaxSteps {
+			s.history[i] = Step{Time: time, State: l.Stages[i].State, Verdict: model.Normal}
+			s.kept = max(s.kept, uint8(i+1))
+		}
+	}
+	s.Steps = max(s.Steps, uint32(s.kept))
 }

@@ -56,11 +56,10 @@ func (s *Socket) Row() Row {
 // Rows appends every socket of the table, open and closed, to rows, in no
 // particular order.
 func (t *Table) Rows(rows []Row) []Row {
-	for _, slot := range t.bySK {
-		rows = append(rows, t.arena.at(slot).Row())
-	}
-	for slot := t.closed.head; t.closed.n > 0 && slot >= 0; slot = t.arena.at(slot).next {
-		rows = append(rows, t.arena.at(slot).Row())
+	for slot := range t.arena.used { // in the order of memory: a list would jump about
+		if s := t.arena.at(slot); s.ID != 0 {
+			rows = append(rows, s.Row())
+		}
 	}
 	return rows
 }

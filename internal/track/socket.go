@@ -19,7 +19,7 @@ type Step struct {
 }
 
 // Fact is one yes-or-no thing that is known of a socket's life.
-type Fact uint16
+type Fact uint32
 
 const (
 	BeganBefore   Fact = 1 << iota // met mid-life: the past is unknown
@@ -36,6 +36,9 @@ const (
 	ResetOutOwn                    // an RST was sent of our own accord
 	Incomplete                     // events of this life may be missing
 	Filtered                       // replay: lines of this life are missing from the recording
+	Waiting                        // found by an fd; its row of the inventory is still to come
+	Untold                         // found, and not reported yet
+	Unproven                       // counted as a socket that could not be judged for want of events
 )
 
 // Retransmits counts segments sent again, by kind.
@@ -69,7 +72,8 @@ type Socket struct {
 	EndFrom     model.State // the state left for CLOSE
 	Role        model.Role
 	FirstFIN    model.Closer
-	Worst       model.Verdict // of the steps so far; Unjudged until something is worse than Normal or judged
+	Worst       model.Verdict // of the steps so far; Unjudged outweighs Normal
+	WorstRule   model.Rule
 	Owner       events.Owner
 	Machine     model.Machine
 	Last        model.Evidence // of the newest event; of ->CLOSE once Ended
@@ -78,6 +82,7 @@ type Socket struct {
 	End         End
 	ResetReason uint32 // kernel's number + 1
 	ResetTime   uint64
+	Queue       uint64 // of a listener found: see events.Event.AcceptQueue
 	Steps       uint32 // transitions seen
 	kept        uint8  // steps in history
 	Skipped     uint32 // steps left out of history
@@ -109,6 +114,20 @@ func (s *Socket) InState(now uint64) int64 {
 		return -1
 	}
 	return int64(now - min(now, s.Since))
+}
+
+// Lasted returns for how long the life has lasted at time now, or lasted, in
+// ns; of one that began before the watch, for how long it was watched.
+func (s *Socket) Lasted(now uint64) uint64 {
+	if s.Is(Ended) {
+		now = s.EndTime
+	}
+	return now - min(now, s.Born)
+}
+
+// Complete reports whether all of the life was seen and is kept.
+func (s *Socket) Complete() bool {
+	return s.Facts&(Incomplete|BeganBefore) == 0 && s.Skipped == 0
 }
 
 func (s *Socket) remember(st Step) {

@@ -2,6 +2,7 @@ package track
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/model"
@@ -16,6 +17,7 @@ type Stats struct {
 	Transitions uint64
 	Retransmits uint64
 	Lost        [events.NumWhere]uint64
+	Unjudged    uint64 // sockets that could not be judged, because events were lost
 	Verdicts    [model.Impossible + 1]uint64 // of transitions
 	Ends        [model.Impossible + 1]uint64 // of closed lives
 }
@@ -37,20 +39,34 @@ func (s *Stats) TotalLost() (n uint64) {
 // Completeness says in one line whether all was seen.
 func (s *Stats) Completeness() string {
 	lost := s.TotalLost()
-	unjudged := s.Verdicts[model.Unjudged]
-	if lost == 0 && unjudged == 0 {
+	if lost == 0 && s.Unjudged == 0 {
 		return "complete"
 	}
-	text := fmt.Sprintf("%d events lost", lost)
-	sep := " ("
+	var places []string
 	for where, n := range s.Lost {
 		if n > 0 {
-			text += fmt.Sprintf("%s%s %d", sep, events.Where(where), n)
-			sep = ", "
+			places = append(places, fmt.Sprintf("%s %d", events.Where(where), n))
 		}
 	}
-	if sep == ", " {
-		text += ")"
+	text := plural(lost, "event") + " lost"
+	if len(places) > 0 {
+		text += " (" + strings.Join(places, ", ") + ")"
 	}
-	return text + fmt.Sprintf(", %d transitions unjudged", unjudged)
+	return text + ", " + plural(s.Unjudged, "socket") + " unjudged"
+}
+
+func plural(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// countUnjudged notes, once per life, that a verdict was withheld because
+// events were lost. A life met mid-life is no loss.
+func (t *Table) countUnjudged(s *Socket, j model.Judgement) {
+	if j.Verdict == model.Unjudged && j.Rule != model.RuleBeganBefore && !s.Is(Unproven) {
+		s.Facts |= Unproven
+		t.stats.Unjudged++
+	}
 }

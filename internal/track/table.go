@@ -33,9 +33,11 @@ type Table struct {
 	options Options
 	sink    Sink
 	arena   arena
-	bySK    map[uint64]int32 // the life that a socket's address belongs to now
-	ending  list             // reached CLOSE, waiting for late evidence, oldest first
-	closed  list             // reported and destroyed, oldest first
+	bySK    index // the life that a socket's address belongs to now
+	ending  list  // reached CLOSE, waiting for late evidence, oldest first
+	waiting list  // Waiting
+	untold  list  // Untold
+	closed  list  // reported and destroyed, oldest first
 	nextID  uint64
 	losses  uint64 // events that the stream has lost so far
 	looking bool   // the inventory is under way
@@ -46,7 +48,8 @@ type Table struct {
 	time      uint64 // newest Tick
 	tableLost uint64 // not yet reported
 	stats     Stats
-	obs       Observation // reused
+	obs       Observation  // reused
+	end       model.Ending // reused
 }
 
 // New returns an empty table that reports to sink.
@@ -56,7 +59,6 @@ func New(o Options, sink Sink) *Table {
 	}
 	return &Table{
 		options: o, sink: sink,
-		bySK:    map[uint64]int32{},
 		looking: !o.Replay,
 		gone:    map[uint64]uint64{},
 		obs:     Observation{InState: -1},
@@ -69,12 +71,15 @@ func (t *Table) Apply(ev *events.Event) {
 	case events.Tick:
 		t.time = ev.Time
 		t.settle(ev.Time)
+		t.tellFound(ev.Time)
 		t.reportTableLoss(ev.Time)
 	case events.Lost:
 		t.lose(ev)
 	case events.Found:
 		t.looking = false
 		clear(t.gone)
+		t.forgotten = 0
+		t.stopWaiting()
 	case events.Inventory, events.Holder:
 		t.find(ev)
 	case events.Closed:
@@ -93,6 +98,8 @@ func (t *Table) Apply(ev *events.Event) {
 // Finish reports what still waits for late evidence: the stream has ended.
 func (t *Table) Finish() {
 	t.settle(^uint64(0))
+	t.stopWaiting()
+	t.tellFound(^uint64(0))
 	t.reportTableLoss(t.time)
 }
 
@@ -129,6 +136,9 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 		}
 	} else {
 		o.ID, o.Owner, o.Role, o.Step, o.Began = 0, events.Owner{FD: -1}, model.RoleUnknown, 0, BeganSeen
+		if r := ev.Recorded; r != nil {
+			o.ID, o.Owner, o.Role = ev.Socket, r.Owner, r.Role
+		}
 	}
 	t.sink.Observe(o)
 	*o = Observation{InState: -1}
@@ -137,7 +147,7 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 // add makes room for a new life and enters it under ev's address. It returns
 // nil if the table is full of open sockets.
 func (t *Table) add(ev *events.Event) *Socket {
-	if len(t.bySK)+int(t.closed.n) >= t.options.MaxSockets {
+	if t.bySK.n+int(t.closed.n) >= t.options.MaxSockets {
 		if t.closed.n == 0 {
 			t.tableLost++
 			return nil
@@ -151,7 +161,7 @@ func (t *Table) add(ev *events.Event) *Socket {
 		s.ID = t.nextID
 	}
 	s.SK, s.Born, s.Owner.FD, s.lossMark = ev.SK, ev.Time, -1, t.losses
-	t.bySK[ev.SK] = s.slot
+	t.bySK.put(ev.SK, s.slot)
 	t.stats.Open++
 	return s
 }
@@ -166,7 +176,7 @@ func (t *Table) evict() {
 
 // lookup returns the life that has the address now, or nil.
 func (t *Table) lookup(sk uint64) *Socket {
-	if slot, ok := t.bySK[sk]; ok {
+	if slot, ok := t.bySK.get(sk); ok {
 		return t.arena.at(slot)
 	}
 	return nil
@@ -179,7 +189,7 @@ func (t *Table) release(s *Socket) {
 		t.arena.remove(&t.ending, s.slot)
 		t.report(s)
 	}
-	delete(t.bySK, s.SK)
+	t.bySK.drop(s.SK)
 	t.bury(s.SK, max(s.EndTime, s.Since))
 	s.Facts |= Retired
 	if s.Open() {

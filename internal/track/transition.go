@@ -22,13 +22,21 @@ func (t *Table) transition(ev *events.Event) {
 	if s.Is(OnlyFound) {
 		inState = -1 // found in that state, not seen entering it
 	}
-	if ev.Step != 0 && ev.Step != s.Steps+1 {
-		t.resume(s, ev)
-		inState = ev.InState
+	known := true
+	if ev.Step != 0 {
+		known = !s.Is(BeganBefore) || s.Steps > 0 // how sure a row was is not on its line
+		if ev.Step != s.Steps+1 {
+			known = false
+			s.resume(ev)
+			inState = ev.InState
+		}
 	}
 	judgement := s.Machine.Step(ev.From, ev.To, lost > 0, &ev.Evidence)
 	if twice {
 		judgement = model.Judgement{Verdict: model.Impossible, Rule: model.RuleBornTwice}
+	}
+	if r := ev.Recorded; r != nil && r.Judgement.Rule != model.RuleNone && (!known || r.Judgement.Rule == model.RuleBornTwice) {
+		judgement, lost = r.Judgement, r.LostSince // rests on lines that are not there, or on the address
 	}
 	t.enter(s, ev, judgement)
 
@@ -38,6 +46,7 @@ func (t *Table) transition(ev *events.Event) {
 		o.LostSince = lost
 	}
 	t.stats.Verdicts[judgement.Verdict]++
+	t.countUnjudged(s, judgement)
 	t.observe(ev, s)
 }
 
@@ -49,6 +58,9 @@ func (t *Table) lifeOf(ev *events.Event) (s *Socket, twice bool) {
 	if s == nil {
 		return t.meet(ev), false
 	}
+	if s.Facts&(Waiting|Untold) != 0 && ev.Time >= s.Since {
+		t.tell(s)
+	}
 	edge, known := model.Lookup(ev.From, ev.To)
 	switch {
 	case s.Is(OnlyFound) && ev.Time < s.Since:
@@ -56,11 +68,11 @@ func (t *Table) lifeOf(ev *events.Event) (s *Socket, twice bool) {
 		t.forget(s)
 	case ev.Cookie != 0 && s.Cookie != 0 && ev.Cookie != s.Cookie && !ev.Has(model.Stale):
 		// The end of the former socket was not seen: lost, or no hook for it.
-		t.vanish(s)
+		t.dismiss(s)
 	case known && edge.Birth && s.Is(Ended):
 		t.release(s) // connects or listens again, or the memory has a new socket
 	case known && edge.Birth && s.Is(OnlyFound):
-		t.forget(s)
+		t.dismiss(s)
 	case known && edge.Birth:
 		twice = t.losses == s.lossMark
 		t.vanish(s)
@@ -81,9 +93,6 @@ func (t *Table) meet(ev *events.Event) *Socket {
 		s.Role = model.RoleUnknown
 		s.remember(Step{State: ev.From}) // where it came from; since when, nobody knows
 		s.lookBack(ev.From)
-		if ev.Recorded != nil {
-			s.Owner, s.Role = ev.Recorded.Owner, ev.Recorded.Role
-		}
 	}
 	return s
 }
@@ -117,7 +126,9 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 	s.own(ev)
 	s.Steps++
 	s.State, s.Since = ev.To, ev.Time
-	s.Worst = worse(s.Worst, j.Verdict)
+	if s.Steps == 1 || outweighs(j.Verdict, s.Worst) {
+		s.Worst, s.WorstRule = j.Verdict, j.Rule
+	}
 	s.remember(Step{Time: ev.Time, State: ev.To, Verdict: j.Verdict, Rule: j.Rule})
 	switch ev.To {
 	case model.Listen:
@@ -140,6 +151,7 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 	case model.Established:
 		s.Facts |= Established
 	}
+	s.recall(ev)
 	if s.Is(Ended) {
 		return // CLOSE->CLOSE: tcp_abort of a listener; the first end counts
 	}
@@ -153,13 +165,13 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 	}
 }
 
-// worse returns the more severe verdict; anything judged outweighs Unjudged
-// but for Normal.
-func worse(a, b model.Verdict) model.Verdict {
-	if b == model.Unjudged && a <= model.Normal {
-		return model.Unjudged
+// outweighs reports whether v says more of a life than what was thought of it
+// so far: what is worse does, and a doubt outweighs Normal.
+func outweighs(v, sofar model.Verdict) bool {
+	if v == model.Unjudged {
+		return sofar == model.Normal
 	}
-	return max(a, b)
+	return v > sofar && v > model.Normal
 }
 
 // untracked judges a transition for which there was no room: the edge alone.
@@ -172,7 +184,8 @@ func (t *Table) untracked(ev *events.Event) {
 
 // forget drops a life that only an inventory told of, without a trace.
 func (t *Table) forget(s *Socket) {
-	delete(t.bySK, s.SK)
+	t.unlist(s)
+	t.bySK.drop(s.SK)
 	if s.Open() {
 		t.stats.Open--
 	} else {
@@ -181,14 +194,30 @@ func (t *Table) forget(s *Socket) {
 	t.arena.give(s)
 }
 
+// dismiss ends a life whose address turned out to belong to another: without a
+// trace if nobody has heard of it.
+func (t *Table) dismiss(s *Socket) {
+	if s.Facts&(Waiting|Untold) != 0 {
+		t.forget(s)
+		return
+	}
+	t.vanish(s)
+}
+
 // vanish ends a life whose end was not seen.
 func (t *Table) vanish(s *Socket) {
 	if s.Open() {
-		s.Facts |= Ended | Incomplete
-		s.EndTime, s.EndFrom = s.Since, s.State
-		t.stats.Open--
-		t.stats.Held++
-		t.arena.push(&t.ending, s.slot)
+		t.conclude(s)
 	}
 	t.release(s)
+}
+
+// conclude lets a life end when it was last heard of.
+func (t *Table) conclude(s *Socket) {
+	t.unlist(s)
+	s.Facts |= Ended | Incomplete
+	s.EndTime, s.EndFrom = s.Since, s.State
+	t.stats.Open--
+	t.stats.Held++
+	t.arena.push(&t.ending, s.slot)
 }

@@ -74,7 +74,10 @@ func (c *CSV) fields(o *track.Observation) []string {
 	if ev.Cookie != 0 {
 		f["cookie"] = strconv.FormatUint(ev.Cookie, 16)
 	}
-	f["netns"], f["netns_cookie"] = u(uint64(ev.Netns)), u(ev.NetnsCookie)
+	f["netns"] = u(uint64(ev.Netns))
+	if ev.NetnsCookie != 0 {
+		f["netns_cookie"] = u(ev.NetnsCookie)
+	}
 	f["family"] = ev.Family.String()
 	f["laddr"], f["lport"] = events.Addr(ev.Family, &ev.Saddr).String(), u(uint64(ev.Lport))
 	f["raddr"], f["rport"] = events.Addr(ev.Family, &ev.Daddr).String(), u(uint64(ev.Rport))
@@ -110,8 +113,10 @@ func (c *CSV) special(f map[string]string, o *track.Observation) {
 		f["kind"] = "received"
 	case events.Closed:
 		if s := o.Socket; s != nil {
-			f["close_reason"], f["closed_by"] = s.End.Reason.String(), s.End.By.String()
-			f["duration_ns"] = u(s.EndTime - s.Born)
+			if f["close_reason"], f["closed_by"] = s.End.Reason.String(), s.End.By.String(); s.Open() {
+				f["event"], f["close_reason"] = "open", ""
+			}
+			f["duration_ns"] = u(s.Lasted(ev.Time))
 			f["verdict"], f["rule"] = o.Judgement.Verdict.String(), o.Judgement.Rule.String()
 		}
 	}

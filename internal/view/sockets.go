@@ -21,12 +21,15 @@ type Sockets struct {
 	Style   Style
 	Now     uint64 // ns since boot, for the time in a state
 
-	out  io.Writer
-	rows [][]string
+	out    io.Writer
+	rows   [][]string
+	fitted int // at most this many rows are measured
 }
 
 // NewSockets writes to w at the end.
-func NewSockets(w io.Writer) *Sockets { return &Sockets{out: w, Headers: true} }
+func NewSockets(w io.Writer) *Sockets {
+	return &Sockets{out: w, Headers: true, fitted: maxFitted}
+}
 
 // maxFitted is how many rows are measured to fit the columns; a longer list is
 // padded to fixed widths, as it would take longer to measure than to read.
@@ -96,10 +99,10 @@ func (t *Sockets) Flush() error {
 		header = append(append([]string(nil), header...), socketsWide...)
 	}
 	var err error
-	if len(t.rows) > maxFitted {
+	if len(t.rows) > t.fitted {
 		err = t.padded(header)
 	} else {
-		err = t.fitted(header)
+		err = t.fit(header)
 	}
 	t.rows = nil
 	if err != nil {
@@ -108,7 +111,7 @@ func (t *Sockets) Flush() error {
 	return nil
 }
 
-func (t *Sockets) fitted(header []string) error {
+func (t *Sockets) fit(header []string) error {
 	if len(t.rows) == 0 && !t.Headers {
 		return nil
 	}

@@ -9,8 +9,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"github.com/tcpwatch/tcpwatch/events"
-	"github.com/tcpwatch/tcpwatch/internal/record"
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/model"
 )
@@ -34,13 +35,14 @@ func NewTrace(w io.Writer) *Trace {
 	return &Trace{out: bufio.NewWriterSize(w, 64<<10), Location: time.Local, Headers: true}
 }
 
-// The columns are padded, not fitted: lines come one by one.
+// The columns are padded, not fitted: lines come one by one. Each is as wide
+// as the longest of its kind; only IPv6 and escapes are longer.
 const (
-	timeWidth  = 15
-	tupleWidth = 42
-	whatWidth  = 26
-	ageWidth   = 8
-	ownerWidth = 20
+	timeWidth  = len("15:04:05.000000")
+	tupleWidth = len("255.255.255.255:65535 > 255.255.255.255:65535")
+	whatWidth  = len("closed: reset_by_local_linger")
+	ageWidth   = len("IN STATE")
+	ownerWidth = len("~a name of 15 c/1234567")
 )
 
 // Write implements sink.Writer.
@@ -154,26 +156,22 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 }
 
 func (t *Trace) closed(o *track.Observation) (what, verdict string) {
-	if s := o.Socket; s != nil {
-		return "closed: " + Ending(&s.End), t.verdict(o.Judgement, 0)
+	verdict = t.Style.Verdict(o.Judgement.Verdict)
+	if by := o.Socket.End.By.String(); by != "" {
+		verdict += ", by " + by
 	}
-	l, err := record.ParseLine(o.Event.Recorded.Line)
-	if err != nil {
-		return "closed", ""
+	if why := Why(o.Judgement, 0); why != "" {
+		verdict += ": " + why
 	}
-	reason, _ := model.ParseCloseReason(l.Close)
-	by, _ := model.ParseCloser(l.ClosedB)
-	v, _ := model.ParseVerdict(l.Verdict)
-	rule, _ := model.ParseRule(l.Rule)
-	return "closed: " + Ending(&track.End{Reason: reason, By: by}), t.verdict(model.Judgement{Verdict: v, Rule: rule}, 0)
+	return "closed: " + o.Socket.End.Reason.String(), verdict
 }
 
 func (t *Trace) verdict(j model.Judgement, lost uint64) string {
-	text := t.Style.Verdict(j.Verdict)
+	verdict := t.Style.Verdict(j.Verdict)
 	if why := Why(j, lost); why != "" {
-		text += ": " + why
+		verdict += ": " + why
 	}
-	return text
+	return verdict
 }
 
 // Lost says that the stream has a hole.
@@ -189,16 +187,26 @@ var lossMeaning = [events.NumWhere]string{
 	events.WhereSink:   "an output failed",
 }
 
+// columns returns how wide a terminal draws s: east Asian characters take two.
+func columns(s string) int {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return text.StringWidthWithoutEscSequences(s)
+		}
+	}
+	return len(s)
+}
+
 // pad fills s to width columns; what is longer stays whole.
 func pad(s string, width int) string {
-	if n := utf8.RuneCountInString(s); n < width {
+	if n := columns(s); n < width {
 		return s + strings.Repeat(" ", width-n)
 	}
 	return s
 }
 
 func padLeft(s string, width int) string {
-	if n := utf8.RuneCountInString(s); n < width {
+	if n := columns(s); n < width {
 		return strings.Repeat(" ", width-n) + s
 	}
 	return s

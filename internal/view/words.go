@@ -3,6 +3,7 @@ package view
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/printable"
@@ -10,7 +11,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
-// Owner prints an owner as command/pid, with ~ for one that is inherited.
+// Owner prints an owner as pid/command, as netstat does, with ~ for one that is inherited.
 func Owner(w *events.Owner) string {
 	switch w.Provenance {
 	case events.ProvenanceExact:
@@ -24,7 +25,7 @@ func Owner(w *events.Owner) string {
 }
 
 func person(pid uint32, comm *[16]byte) string {
-	return printable.Comm(comm) + "/" + strconv.FormatUint(uint64(pid), 10)
+	return strconv.FormatUint(uint64(pid), 10) + "/" + printable.Comm(comm)
 }
 
 // Endpoint prints an address and port as ss does: * for a port that is not
@@ -49,12 +50,13 @@ func Tuple(ev *events.Event) string {
 	return local + " > " + Endpoint(ev.Remote())
 }
 
-// Ending prints why a life ended and by whom.
+// Ending prints why a life ended, and by whom where the reason does not say it.
 func Ending(end *track.End) string {
-	if by := end.By.String(); by != "" {
-		return end.Reason.String() + " by " + by
+	reason := end.Reason.String()
+	if by := end.By.String(); by != "" && !strings.Contains(reason, "_by_") {
+		return reason + " by " + by
 	}
-	return end.Reason.String()
+	return reason
 }
 
 // Why prints the reason for a judgement that needs one; a normal one does not.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/track"
@@ -16,16 +17,22 @@ import (
 type Watch struct {
 	source events.Source
 	table  *track.Table
-	asked  chan question
+	asked  chan *question
 	done   chan struct{}
 	onTick func()
 	err    error
 }
 
+// question is answered by whoever takes it first: the reader, or, once there is
+// nobody to answer, the one who asked.
 type question struct {
 	ask      func(*track.Table)
+	taken    atomic.Bool
 	answered chan struct{}
 }
+
+// maxQuestions is how many may lie on the table; who has one more waits.
+const maxQuestions = 16
 
 // New prepares a run. onTick, which may be nil, is called whenever everything
 // up to some moment has been delivered: the time to flush what is buffered.
@@ -33,7 +40,7 @@ func New(source events.Source, table *track.Table, onTick func()) *Watch {
 	if onTick == nil {
 		onTick = func() {}
 	}
-	return &Watch{source: source, table: table, asked: make(chan question), done: make(chan struct{}), onTick: onTick}
+	return &Watch{source: source, table: table, asked: make(chan *question, maxQuestions), done: make(chan struct{}), onTick: onTick}
 }
 
 // Run applies the stream to its end. Call it once, in the goroutine that owns
@@ -79,8 +86,10 @@ func (w *Watch) answer() {
 	for {
 		select {
 		case q := <-w.asked:
-			q.ask(w.table)
-			close(q.answered)
+			if q.taken.CompareAndSwap(false, true) {
+				q.ask(w.table)
+				close(q.answered)
+			}
 		default:
 			return
 		}
@@ -93,11 +102,15 @@ type waker interface{ Wake() }
 // Ask calls ask with the table between two events, and returns when it is
 // done. While it runs the stream waits in the kernel's ring: copy, do not
 // compute. After the stream has ended the table stands still and is asked at
-// once; only one goroutine may ask then.
+// once; only one goroutine may ask then. Where ctx ends first, ask is not
+// called.
 func (w *Watch) Ask(ctx context.Context, ask func(*track.Table)) error {
-	q := question{ask, make(chan struct{})}
-	if s, ok := w.source.(waker); ok {
-		s.Wake()
+	q := &question{ask: ask, answered: make(chan struct{})}
+	select {
+	case <-w.done:
+		ask(w.table)
+		return nil
+	default:
 	}
 	select {
 	case w.asked <- q:
@@ -106,6 +119,24 @@ func (w *Watch) Ask(ctx context.Context, ask func(*track.Table)) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	// The question lies there before the reader is woken: the Tick that comes of
+	// it may be the only one for hours.
+	if s, ok := w.source.(waker); ok {
+		s.Wake()
+	}
+	select {
+	case <-q.answered:
+		return nil
+	case <-w.done:
+		if q.taken.CompareAndSwap(false, true) {
+			ask(w.table)
+			return nil
+		}
+	case <-ctx.Done():
+		if q.taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
 	}
 	<-q.answered
 	return nil
