@@ -156,7 +156,6 @@ struct tcp_timewait_sock {
 struct request_sock {
 	struct sock_common __req_common;
 	__u8 num_retrans;
-	__u8 num_timeout : 7;
 };
 
 struct inet_request_sock {

@@ -368,6 +368,11 @@ int retransmit(__u64 *ctx)
 	return 0;
 }
 
+static __always_inline __u8 add_one(__u8 n)
+{
+	return n == 0xff ? n : n + 1;
+}
+
 SEC("tp_btf/tcp_retransmit_synack")
 int synack(__u64 *ctx)
 {
@@ -389,7 +394,7 @@ int synack(__u64 *ctx)
 		e->sk = (__u64)sk;
 		e->state = req->__req_common.skc_state;
 		e->extra = treq->snt_isn | (__u64)treq->rcv_isn << 32;
-		e->count = bit(req, num_timeout);
+		e->count = add_one(req->num_retrans); /* the kernel counts this one after */
 	}
 	submit(e);
 	return 0;
@@ -477,7 +482,7 @@ static __always_inline void fill_request(struct event *e, struct tcp_request_soc
 	e->state = TCP_NEW_SYN_RECV;
 	e->snd_nxt = treq->snt_isn;
 	e->rcv_nxt = treq->rcv_isn;
-	e->count = bit(&treq->req.req, num_timeout);
+	e->count = treq->req.req.num_retrans;
 }
 
 static __always_inline void fill_full(struct event *e, struct sock *sk, struct tcp_sock *tp)
@@ -487,6 +492,15 @@ static __always_inline void fill_full(struct event *e, struct sock *sk, struct t
 	e->state = sk->__sk_common.skc_state;
 	if (e->state == TCP_LISTEN)
 		e->extra = sk->sk_ack_backlog | (__u64)sk->sk_max_ack_backlog << 32;
+}
+
+/* A row is read without the socket's lock. Its time is taken last: a transition
+ * that the state may or may not show yet is then older than the row, and the
+ * reader trusts it before the row. */
+static __always_inline void date_row(struct event *e)
+{
+	barrier();
+	e->time = bpf_ktime_get_boot_ns();
 }
 
 SEC("iter/tcp")
@@ -514,6 +528,7 @@ int inventory(struct bpf_iter__tcp *ctx)
 	e.kind = KIND_INVENTORY;
 	if (!e.cookie && has_cookie_helper)
 		e.cookie = bpf_get_socket_cookie(skc);
+	date_row(&e);
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }
@@ -570,6 +585,7 @@ int holders(struct bpf_iter__task_file *ctx)
 			__builtin_memcpy(o->comm, e.comm, sizeof(o->comm));
 		}
 	}
+	date_row(&e);
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }

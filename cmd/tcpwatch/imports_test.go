@@ -16,6 +16,7 @@ var mayImport = map[string]string{
 	"internal/suggest":   "",
 	"internal/netns":     "",
 	"internal/demo":      "",
+	"internal/vmrun":     "",
 	"events":             "model",
 	"bpf":                "",
 	"internal/probe":     "bpf events model internal/netns",

@@ -79,6 +79,10 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 	// Ctrl-C and --for stop the stream; what has happened is still delivered.
 	stop := context.AfterFunc(ctx, live.Stop)
 	s.closers = append(s.closers, func() error { stop(); return nil })
+	if f, ok := e.stdout.(*os.File); ok {
+		cancel := whenUnread(f, live.Stop)
+		s.closers = append(s.closers, func() error { cancel(); return nil })
+	}
 	if c.duration > 0 {
 		timer := time.AfterFunc(c.duration, live.Stop)
 		s.closers = append(s.closers, func() error { timer.Stop(); return nil })

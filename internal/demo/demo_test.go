@@ -51,7 +51,7 @@ func TestScenariosGoThroughTheirStates(t *testing.T) {
 				t.Skip("its outcome depends on the processors: see TestSimultaneousClose")
 			}
 			kerneltest.LeakCheck(t)
-			w := kerneltest.NewWitness(t, kerneltest.WitnessOptions{Drain: 20 * time.Millisecond})
+			w := kerneltest.NewWitness(t, kerneltest.WitnessOptions{})
 			const rounds = 3
 			made := play(t, rounds, sc.Name)
 			want := make(map[string]int)
@@ -78,7 +78,7 @@ func TestScenariosGoThroughTheirStates(t *testing.T) {
 func TestSimultaneousClose(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	w := kerneltest.NewWitness(t, kerneltest.WitnessOptions{Drain: 20 * time.Millisecond})
+	w := kerneltest.NewWitness(t, kerneltest.WitnessOptions{})
 	made := play(t, 10, "simultaneous-close")
 	var got map[string]int
 	w.Await(5*time.Second, func(all []kerneltest.Event) bool {

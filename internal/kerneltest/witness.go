@@ -29,8 +29,9 @@ type WitnessOptions struct {
 	// Also lists further tracepoints, recorded without a filter: DestroySock, …
 	Also []string
 	// Drain is how often to empty the kernel's buffers meanwhile, so that they
-	// need not hold everything: a busy neighbour fills them too. 0 is only when
-	// the test asks for the record, which disturbs a measurement least.
+	// need not hold everything: a busy neighbour fills them too. 0 is every 20 ms
+	// with the default buffer, and with one of the test's own size only when the
+	// test asks for the record; below 0 is the latter always.
 	Drain time.Duration
 }
 
@@ -75,6 +76,9 @@ func NewWitness(t testing.TB, o WitnessOptions) *Witness {
 	t.Cleanup(w.close)
 	if o.BufferKB == 0 {
 		o.BufferKB = defaultBufferKB()
+		if o.Drain == 0 {
+			o.Drain = defaultDrain
+		}
 	}
 	if err := w.start(o); err != nil {
 		t.Fatalf("start witness: %v", err)
@@ -85,6 +89,8 @@ func NewWitness(t testing.TB, o WitnessOptions) *Witness {
 	}
 	return w
 }
+
+const defaultDrain = 20 * time.Millisecond
 
 // maxPage is the largest page of a trace buffer that can be read, in bytes.
 const maxPage = 64 << 10

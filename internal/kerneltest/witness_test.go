@@ -28,7 +28,7 @@ func TestWitnessSeesOneConnection(t *testing.T) {
 			LeakCheck(t)
 			l := Listen(t, f)
 			port := l.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
-			w := NewWitness(t, WitnessOptions{BufferKB: 1024, Filter: between(port), Also: []string{DestroySock}})
+			w := NewWitness(t, WitnessOptions{Filter: between(port), Also: []string{DestroySock}})
 			began := bootTime(t)
 
 			client, server, err := connect(l)
@@ -73,7 +73,7 @@ func TestWitnessSeesOneConnection(t *testing.T) {
 
 func TestWitnessSeesAReset(t *testing.T) {
 	client, server := Pair(t, IPv4)
-	w := NewWitness(t, WitnessOptions{BufferKB: 1024, Also: []string{SendReset, ReceiveReset}})
+	w := NewWitness(t, WitnessOptions{Also: []string{SendReset, ReceiveReset}})
 	port, serverPort := Ports(client)
 	if err := client.SetLinger(0); err != nil {
 		t.Fatal(err)

@@ -55,9 +55,10 @@ func List() (found []Namespace, unreadable int, err error) {
 		return nil, 0, fmt.Errorf("list processes: %w", err)
 	}
 	for _, pid := range pids {
-		err := add("/proc/"+strconv.Itoa(pid)+"/ns/net", "")
-		if errors.Is(err, os.ErrPermission) {
-			unreadable++ // not gone, like the others, but hidden
+		dir := "/proc/" + strconv.Itoa(pid)
+		err := add(dir+"/ns/net", "")
+		if errors.Is(err, os.ErrPermission) && exists(dir) {
+			unreadable++ // hidden; of a process that has just ended the kernel says the same
 		}
 	}
 	named, err := filepath.Glob("/run/netns/*")
@@ -89,6 +90,11 @@ func processes() ([]int, error) {
 	return pids, nil
 }
 
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
 func inode(path string) (uint32, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
@@ -109,7 +115,7 @@ func (ns Namespace) In(fn func() error) error {
 }
 
 func (ns Namespace) enter(fn func() error) error {
-	f, err := os.Open(ns.Path)
+	f, err := ns.open()
 	if err != nil {
 		return fmt.Errorf("open network namespace: %w", err)
 	}
@@ -118,4 +124,37 @@ func (ns Namespace) enter(fn func() error) error {
 		return fmt.Errorf("enter network namespace %d: %w", ns.Inum, err)
 	}
 	return fn()
+}
+
+// open opens the namespace. The process that led to it may have ended, or its
+// number may be another's by now: then another one that lives in it will do.
+// The error is os.ErrNotExist if there is none.
+func (ns Namespace) open() (*os.File, error) {
+	f, err := openInum(ns.Path, ns.Inum)
+	if err == nil {
+		return f, nil
+	}
+	found, _, err := List()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range found {
+		if other.Inum == ns.Inum {
+			return openInum(other.Path, ns.Inum)
+		}
+	}
+	return nil, os.ErrNotExist
+}
+
+// openInum opens a file that refers to the namespace inum, and no other.
+func openInum(path string, inum uint32) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || uint32(st.Ino) != inum {
+		return nil, errors.Join(os.ErrNotExist, err, f.Close())
+	}
+	return f, nil
 }

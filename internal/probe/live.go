@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,7 +60,10 @@ type Live struct {
 	drained   bool
 	losses    []Loss
 	graces    chan struct{} // asks for a grace period after arming
-	graced    chan struct{}
+	closing   chan struct{}
+	graced    chan struct{} // closed once grace has ended
+	reading   sync.Mutex    // held while Next looks at the ring other than by reading a record
+	closed    bool          // guarded by reading
 }
 
 var _ events.Source = (*Live)(nil)
@@ -76,7 +80,7 @@ func (p *Probe) Live(ctx context.Context) (*Live, error) {
 		return nil, fmt.Errorf("map ring buffer: %w", err)
 	}
 	l := &Live{probe: p, reader: reader, armed: p.coll.Variables[bpf.TcpwatchVarArmed]}
-	l.graces, l.graced = make(chan struct{}, 1), make(chan struct{})
+	l.graces, l.closing, l.graced = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	reader.SetDeadline(past)
 	go l.grace()
 	if !p.options.NoInventory {
@@ -144,6 +148,11 @@ func (l *Live) read(ev *events.Event) error {
 // within this pass. The losses are read after the fill level and reported
 // before the records: a hole before one of them is already counted.
 func (l *Live) pass() error {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	if l.closed {
+		return io.EOF
+	}
 	stopping := l.stopping.Load()
 	l.queue, l.head = l.queue[:0], 0
 	if l.passTime != 0 {
@@ -189,7 +198,7 @@ func (l *Live) sleep() error {
 	if err := l.armed.Set(uint32(1)); err != nil {
 		return fmt.Errorf("arm wake-up: %w", err)
 	}
-	if l.reader.AvailableBytes() > 0 || l.stopping.Load() {
+	if l.reader.AvailableBytes() > 0 || l.stopping.Load() || l.isClosing() {
 		return l.disarm()
 	}
 	select {
@@ -219,12 +228,31 @@ func (l *Live) sleep() error {
 		l.passTime = 0
 		return nil
 	case errors.Is(err, ringbuf.ErrFlushed):
-		l.passTime = now()
+		l.passTime = l.upTo()
 		return l.disarm()
 	case errors.Is(err, os.ErrClosed):
 		return io.EOF
 	default:
 		return fmt.Errorf("wait for ring buffer: %w", err)
+	}
+}
+
+// upTo returns the time before which everything has been delivered if the ring
+// is empty now, else 0.
+func (l *Live) upTo() uint64 {
+	t := now()
+	if l.reader.AvailableBytes() > 0 {
+		return 0
+	}
+	return t
+}
+
+func (l *Live) isClosing() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -235,7 +263,12 @@ func (l *Live) sleep() error {
 // It runs beside the reader, because a grace period has no upper bound.
 func (l *Live) grace() {
 	defer close(l.graced)
-	for range l.graces {
+	for {
+		select {
+		case <-l.graces:
+		case <-l.closing:
+			return
+		}
 		const membarrierCmdGlobal = 1
 		if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierCmdGlobal, 0, 0); errno != 0 {
 			time.Sleep(10 * pollInterval) // not with nohz_full: longer than any program runs
@@ -322,10 +355,14 @@ func (l *Live) Delivered() uint64 { return l.delivered.Load() }
 // Found.
 func (l *Live) Losses() []Loss { return l.losses }
 
-// Close implements events.Source.
+// Close implements events.Source. Call it once.
 func (l *Live) Close() error {
-	l.found.stop()
-	close(l.graces)
+	close(l.closing)
 	<-l.graced
+	l.Wake()
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	l.closed = true
+	l.found.stop()
 	return l.reader.Close()
 }

@@ -26,6 +26,8 @@ type Options struct {
 	InventoryOnly bool
 	// NoInventory does not look for the sockets that exist already.
 	NoInventory bool
+
+	without func(*Features) // tests take away what the kernel offers
 }
 
 // DefaultRingSize is the ring buffer's size in bytes: room for about 50,000
@@ -87,6 +89,9 @@ func Load(o Options) (_ *Probe, err error) {
 		return nil, fmt.Errorf("load kernel BTF: %w", err)
 	}
 	p := &Probe{options: o, Features: probeFeatures(kernel), iters: map[string]*link.Iter{}}
+	if o.without != nil {
+		o.without(&p.Features)
+	}
 	defer func() {
 		if err != nil {
 			p.Close()

@@ -88,7 +88,7 @@ type Socket struct {
 	Skipped     uint32 // steps left out of history
 	history     [MaxSteps]Step
 
-	lossMark uint64 // the table's loss count at the newest event
+	lossMark uint64 // losses that were certainly before the newest event
 	slot     int32
 	prev     int32 // links of the list the socket is in
 	next     int32

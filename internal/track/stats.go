@@ -17,7 +17,7 @@ type Stats struct {
 	Transitions uint64
 	Retransmits uint64
 	Lost        [events.NumWhere]uint64
-	Unjudged    uint64 // sockets that could not be judged, because events were lost
+	Unjudged    uint64                       // sockets that could not be judged, because events were lost
 	Verdicts    [model.Impossible + 1]uint64 // of transitions
 	Ends        [model.Impossible + 1]uint64 // of closed lives
 }

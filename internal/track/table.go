@@ -40,6 +40,12 @@ type Table struct {
 	closed  list  // reported and destroyed, oldest first
 	nextID  uint64
 	losses  uint64 // events that the stream has lost so far
+	// A loss is told of at the beginning of a pass of the reader, but the hole
+	// may lie anywhere in that pass, or even at the beginning of the next one,
+	// whose first records may have been on their way already. So an event is
+	// sure to come after those losses only that were known two Ticks ago.
+	recent  uint64 // losses as of the newest Tick
+	certain uint64 // losses as of the one before: nothing that comes now is older than these
 	looking bool   // the inventory is under way
 	// While the inventory is under way: when each address was last given up, so
 	// that a row about a socket that is gone by now does not bring it back.
@@ -70,6 +76,7 @@ func (t *Table) Apply(ev *events.Event) {
 	switch ev.Kind {
 	case events.Tick:
 		t.time = ev.Time
+		t.certain, t.recent = t.recent, t.losses
 		t.settle(ev.Time)
 		t.tellFound(ev.Time)
 		t.reportTableLoss(ev.Time)
@@ -107,6 +114,9 @@ func (t *Table) Finish() {
 func (t *Table) lose(ev *events.Event) {
 	if ev.Where != events.WhereTable { // a full table loses sockets, not the stream
 		t.losses += ev.LostCount
+	}
+	if t.options.Replay { // the line stands in its place; there are no Ticks
+		t.recent, t.certain = t.losses, t.losses
 	}
 	t.stats.Lost[ev.Where%events.NumWhere] += ev.LostCount
 	t.observe(ev, nil)
@@ -160,7 +170,7 @@ func (t *Table) add(ev *events.Event) *Socket {
 		t.nextID++
 		s.ID = t.nextID
 	}
-	s.SK, s.Born, s.Owner.FD, s.lossMark = ev.SK, ev.Time, -1, t.losses
+	s.SK, s.Born, s.Owner.FD, s.lossMark = ev.SK, ev.Time, -1, t.certain
 	t.bySK.put(ev.SK, s.slot)
 	t.stats.Open++
 	return s

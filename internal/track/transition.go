@@ -35,8 +35,8 @@ func (t *Table) transition(ev *events.Event) {
 	if twice {
 		judgement = model.Judgement{Verdict: model.Impossible, Rule: model.RuleBornTwice}
 	}
-	if r := ev.Recorded; r != nil && r.Judgement.Rule != model.RuleNone && (!known || r.Judgement.Rule == model.RuleBornTwice) {
-		judgement, lost = r.Judgement, r.LostSince // rests on lines that are not there, or on the address
+	if r := ev.Recorded; r != nil && (!known && r.Judgement.Rule != model.RuleNone || restsOnMore(r.Judgement.Rule)) {
+		judgement, lost = r.Judgement, r.LostSince
 	}
 	t.enter(s, ev, judgement)
 
@@ -49,6 +49,10 @@ func (t *Table) transition(ev *events.Event) {
 	t.countUnjudged(s, judgement)
 	t.observe(ev, s)
 }
+
+// restsOnMore reports whether a judgement rests on what a recording does not
+// hold: the socket's address, or how close a hole was.
+func restsOnMore(r model.Rule) bool { return r == model.RuleBornTwice || r == model.RuleEventsLost }
 
 // lifeOf returns the life that ev belongs to, a new one where ev begins one or
 // where the address is unknown. It returns nil if there is no room. twice says
@@ -120,7 +124,7 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 	s.Facts &^= OnlyFound
 	if t.losses != s.lossMark {
 		s.Facts |= Incomplete
-		s.lossMark = t.losses
+		s.lossMark = t.certain
 	}
 	s.learn(ev)
 	s.own(ev)

@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+// Of tens of thousands of connections every line is there, once, and as the
+// witness has it.
+func TestTraceTellsEveryConnection(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	for _, o := range []kerneltest.ChurnOptions{
+		{Connections: manyConnections, Clients: 1},
+		{Connections: manyConnections, Clients: 1, IPv6: true, Reset: true},
+	} {
+		t.Run(fmt.Sprintf("IPv6=%v,Reset=%v", o.IPv6, o.Reset), func(t *testing.T) {
+			ns := kerneltest.NewNetns(t)
+			ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
+			r := start(t, "trace", "-v", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()))
+			r.ready(ns)
+			var made kerneltest.Churned
+			ns.Do(func() { made = kerneltest.Churn(t, o) })
+			r.interrupt()
+			lines := r.lines()
+			checkChurn(t, sift(lines, func(l *line) bool { return l.involves(made.Ports...) }), made, lostOf(lines))
+			if t.Failed() {
+				t.Log(r.stderr())
+			}
+			t.Logf("%.0f connections/s, %d transitions/s", made.Rate(), int(float64(made.Total())/made.Elapsed.Seconds()))
+		})
+	}
+}
+
+// lostOf sums up the events that the program says it has lost.
+func lostOf(lines []line) (n int) {
+	for i := range lines {
+		if lines[i].Event == "lost" {
+			n += int(lines[i].Count)
+		}
+	}
+	return n
+}
+
+// checkChurn compares lines with what was made. Only what was lost may be
+// missing.
+func checkChurn(t *testing.T, lines []line, made kerneltest.Churned, lost int) {
+	t.Helper()
+	noneImpossible(t, lines)
+	got := map[[2]string]int{}
+	closed, births := map[string]int{}, map[uint64]bool{}
+	for i := range lines {
+		switch l := &lines[i]; l.Event {
+		case "transition":
+			got[[2]string{l.From, l.To}]++
+			births[l.Socket] = true
+		case "closed":
+			closed[l.Verdict]++
+		}
+	}
+	want := made.Transitions()
+	sockets := 2*made.Connections + len(made.Ports)
+	ended := 0
+	for _, n := range closed {
+		ended += n
+	}
+	if lost > 0 {
+		t.Logf("%d lost", lost)
+		for pair, n := range got {
+			if n > want[pair] {
+				t.Errorf("%v: %d printed, %d happened", pair, n, want[pair])
+			}
+			want[pair] -= n
+		}
+		for pair, n := range want {
+			if n > lost {
+				t.Errorf("%v: %d are missing, and %d lost", pair, n, lost)
+			}
+		}
+		return
+	}
+	if !maps.Equal(got, want) || len(births) != sockets || ended != sockets {
+		t.Errorf("printed %v, want %v; %d sockets and %d ends, want %d", got, want, len(births), ended, sockets)
+	}
+	if closed["unjudged"] > 0 || !made.Reset && closed["normal"] != sockets {
+		t.Errorf("ends are %v", closed)
+	}
+	if made.Reset && (closed["abnormal"] != made.Connections || closed["notable"] != made.Connections) {
+		t.Errorf("ends are %v, want a reset received and one sent for each of %d connections", closed, made.Connections)
+	}
+}

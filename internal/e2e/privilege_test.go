@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+// What an ordinary user is told, and what the two capabilities suffice for.
+func TestWithoutPrivilege(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	binary := kerneltest.BuildTcpwatch(t)
+	setcap := "sudo setcap cap_bpf,cap_perfmon+ep " + binary
+	tests := map[string]struct {
+		caps    []string
+		missing string
+	}{
+		"none":        {nil, "CAP_BPF and CAP_PERFMON"},
+		"CAP_BPF":     {[]string{"CAP_BPF"}, "missing CAP_PERFMON"},
+		"CAP_PERFMON": {[]string{"CAP_PERFMON"}, "missing CAP_BPF"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, args := range [][]string{{"trace"}, {"sockets"}, {"history"}, {}, {"demo", "--live"}} {
+				out, errOut, code := kerneltest.RunAs(t, kerneltest.Nobody, test.caps, binary, args...)
+				if code != 3 || out != "" || !strings.Contains(errOut, test.missing) || !strings.Contains(errOut, setcap) {
+					t.Errorf("%v: exit code %d, %q, %q; want 3, nothing, %s and %s", args, code, out, errOut, test.missing, setcap)
+				}
+			}
+			out, errOut, code := kerneltest.RunAs(t, kerneltest.Nobody, test.caps, binary, "doctor")
+			if code != 3 || !strings.Contains(out, "MISSING") || !strings.Contains(out, setcap) || errOut == "" {
+				t.Errorf("doctor: exit code %d, %q, %q", code, out, errOut)
+			}
+			checkDoctorJSON(t, false, test.caps)
+		})
+	}
+}
+
+// checkDoctorJSON checks that what doctor prints as JSON says whether tcpwatch
+// is usable.
+func checkDoctorJSON(t *testing.T, usable bool, caps []string) {
+	t.Helper()
+	out, _, code := kerneltest.RunAs(t, kerneltest.Nobody, caps, kerneltest.BuildTcpwatch(t), "doctor", "-o", "json")
+	var report struct {
+		Usable   bool
+		Findings []struct {
+			Name, Detail, Fix string
+			OK, Required      bool
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("doctor: %v: %s", err, out)
+	}
+	want := map[bool]int{true: 0, false: 3}[usable]
+	if report.Usable != usable || code != want || len(report.Findings) == 0 {
+		t.Errorf("doctor: usable %v, exit code %d, %d findings", report.Usable, code, len(report.Findings))
+	}
+	for _, f := range report.Findings {
+		if f.Required && !f.OK && f.Fix == "" {
+			t.Errorf("doctor does not say how to mend %+v", f)
+		}
+	}
+}
+
+// With CAP_BPF and CAP_PERFMON alone everything is seen as it happens, and of
+// what is there, what can be reached; the rest is stated.
+func TestWithTwoCapabilities(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	binary := kerneltest.BuildTcpwatch(t)
+	caps := []string{"CAP_BPF", "CAP_PERFMON"}
+	checkDoctorJSON(t, true, caps)
+	if out, _, code := kerneltest.RunAs(t, kerneltest.Nobody, caps, binary, "doctor"); code != 0 || !strings.Contains(out, "CAP_SYS_ADMIN") {
+		t.Errorf("doctor: exit code %d: %s", code, out)
+	}
+
+	ns := newNetns(t)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+				ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 1}) })
+			}
+		}
+	}()
+	out, errOut, code := kerneltest.RunAs(t, kerneltest.Nobody, caps, binary, "trace", "-o", "jsonl", "--for", "2s", "--netns", fmt.Sprint(ns.Inum()))
+	close(stop)
+	<-stopped
+	closed := sift(parseLines(t, []byte(out)), func(l *line) bool { return l.Event == "closed" && l.Owner.PID == uint32(pidOfTest) })
+	if code != 0 || len(closed) == 0 || !strings.Contains(errOut, "CAP_SYS_ADMIN") {
+		t.Errorf("trace: exit code %d, %d ends; %s", code, len(closed), errOut)
+	}
+
+	l := kerneltest.Listen(t, kerneltest.IPv4) // in the program's own namespace
+	port := l.Addr().(*net.TCPAddr).Port
+	out, errOut, code = kerneltest.RunAs(t, kerneltest.Nobody, caps, binary, "sockets", "-o", "jsonl", "--lport", fmt.Sprint(port))
+	found := parseLines(t, []byte(out))
+	if code != 0 || len(found) != 1 || found[0].State != "LISTEN" || found[0].Owner.PID != uint32(pidOfTest) {
+		t.Errorf("sockets: exit code %d: %s", code, out)
+	}
+	if !strings.Contains(errOut, "other network namespaces") {
+		t.Errorf("sockets does not say what it did not see: %q", errOut)
+	}
+}
+
+// A kernel that shows no types cannot be watched, and the error says so.
+func TestWithoutBTF(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	binary := kerneltest.BuildTcpwatch(t)
+	for _, verb := range []string{"trace", "sockets", "doctor"} {
+		r := startCommand(t, exec.Command("unshare", "-m", "sh", "-c", `mount -t tmpfs tmpfs /sys/kernel/btf && exec "$0" "$1"`, binary, verb))
+		code := r.wait()
+		said := r.stderr()
+		if verb == "doctor" {
+			said += string(r.stdout())
+		}
+		if code != 3 || !strings.Contains(said, "BTF") || !strings.Contains(said, "CONFIG_DEBUG_INFO_BTF=y") {
+			t.Errorf("%s: exit code %d: %s", verb, code, said)
+		}
+	}
+}

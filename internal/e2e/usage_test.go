@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+// What is mistyped is told in one line, with what may have been meant.
+func TestMistakesAreExplained(t *testing.T) {
+	binary := kerneltest.BuildTcpwatch(t)
+	for line, meant := range map[string]string{
+		"trase":                          "did you mean trace?",
+		"xyzzy":                          "--help",
+		"trace --prot 80":                "did you mean --port?",
+		"trace --state CLOSE_WIAT":       "did you mean CLOSE_WAIT?",
+		"trace -o jsnl":                  "did you mean",
+		"sockets -o cvs":                 "did you mean csv?",
+		"trace verdct=='normal'":         "did you mean verdict?",
+		"trace --for soon":               "--for",
+		"trace --for -1s":                "--for",
+		"trace --ring-size 5000":         "ring size",
+		"trace --port http":              "port",
+		"trace --addr 10.0.0.0/99":       "10.0.0.0/99",
+		"trace --netns nowhere":          "nowhere",
+		"trace -r /nonexistent":          "/nonexistent",
+		"trace to==":                     "",
+		"doctor now":                     "",
+		"explain CLOSE_WIAT":             "did you mean CLOSE_WAIT?",
+		"demo --only resett":             "did you mean reset?",
+		"demo --rounds -1":               "--rounds",
+		"trace --max-sockets 0":          "--max-sockets",
+		"live":                           "terminal",
+		"sockets --state ESTABLISHED -X": "-X",
+	} {
+		t.Run(line, func(t *testing.T) {
+			out, err := exec.Command(binary, strings.Fields(line)...).CombinedOutput()
+			text := string(out)
+			exit, _ := err.(*exec.ExitError)
+			if exit == nil || exit.ExitCode() != 2 {
+				t.Fatalf("%v, want exit code 2: %s", err, text)
+			}
+			if strings.Count(text, "\n") != 1 || !strings.HasPrefix(text, "tcpwatch: ") || !strings.Contains(text, meant) {
+				t.Errorf("want one line with %q: %s", meant, text)
+			}
+		})
+	}
+}
+
+// A reader that has seen enough is no error, and Ctrl-C is none.
+func TestQuietEnds(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	ns := newNetns(t)
+	for _, output := range []string{"text", "jsonl", "csv"} {
+		t.Run("head "+output, func(t *testing.T) {
+			cmd := exec.Command(kerneltest.BuildTcpwatch(t), "trace", "-o", output)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			cmd.Stderr = &said
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			stop, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 10}) })
+					}
+				}
+			}()
+			if _, err := io.ReadFull(out, make([]byte, 100)); err != nil {
+				t.Errorf("read: %v", err)
+			}
+			if err := out.Close(); err != nil {
+				t.Error(err)
+			}
+			began := time.Now()
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%v: %s", err, said.String())
+			}
+			if d := time.Since(began); d > 5*time.Second {
+				t.Errorf("it took %v", d)
+			}
+			close(stop)
+			<-stopped
+		})
+	}
+	t.Run("nobody reads, nothing happens", func(t *testing.T) {
+		cmd := exec.Command(kerneltest.BuildTcpwatch(t), "trace", "--netns", fmt.Sprint(ns.Inum()))
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = out.Close() // and now it must end by itself
+		timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		defer timer.Stop()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("it did not end: %v", err)
+		}
+	})
+	for _, verb := range []string{"trace", "history"} {
+		t.Run("interrupt "+verb, func(t *testing.T) {
+			r := start(t, verb)
+			kerneltest.Eventually(t, patience, func() bool {
+				ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 1}) })
+				return len(r.stdout()) > 0
+			}, "output")
+			r.interrupt()
+			if said := r.stderr(); !strings.Contains(said, "transitions") {
+				t.Errorf("no summary: %q", said)
+			}
+		})
+	}
+}

@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+// A kernel without an optional hook or helper is watched without it, and the
+// loss is stated.
+func TestMissingFeatureIsALoss(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	tests := map[string]struct {
+		without func(*Features)
+		loss    string // a part of what is stated
+	}{
+		"tcp_retransmit_skb":    {hook("tcp_retransmit_skb"), "retransmits"},
+		"tcp_retransmit_synack": {hook("tcp_retransmit_synack"), "SYN-ACK retransmits"},
+		"tcp_send_reset":        {hook("tcp_send_reset"), "resets sent"},
+		"tcp_receive_reset":     {hook("tcp_receive_reset"), "resets received"},
+		"tcp_destroy_sock":      {hook("tcp_destroy_sock"), "the end of a socket's memory"},
+		"cookies":               {func(f *Features) { f.CookieHelper = false }, "socket cookies"},
+		"storage":               {func(f *Features) { f.SkStorage = false }, "inherits from its listener"},
+		"holders":               {func(f *Features) { f.SockFromFile = false }, "holders of sockets"},
+		"reset reasons":         {func(f *Features) { f.ResetReason, f.ResetReasons = false, nil }, ""},
+		"retransmit errors":     {func(f *Features) { f.RetransmitErr = false }, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			ns := roomy(t)
+			p := load(t, Options{without: test.without})
+			stated := slices.ContainsFunc(p.Losses, func(l Loss) bool {
+				return strings.Contains(l.What, test.loss) && l.Why != ""
+			})
+			if test.loss != "" && !stated {
+				t.Errorf("losses %+v, want one about %s", p.Losses, test.loss)
+			}
+			if slices.Contains(p.Attached(), name) {
+				t.Errorf("attached to %v", p.Attached())
+			}
+			c := newTally(ns.Inum())
+			f := follow(t, p, c)
+			var made kerneltest.Churned
+			ns.Do(func() { made = kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 20}) })
+			f.stop(t)
+			if c.transitions() != made.Total() || len(c.unhealthy) > 0 {
+				t.Errorf("%d transitions, want %d; impossible %v", c.transitions(), made.Total(), c.unhealthy)
+			}
+		})
+	}
+}
+
+func hook(name string) func(*Features) {
+	return func(f *Features) { f.Hooks[name] = false }
+}
+
+// Without the transitions there is nothing to watch, and the error says so.
+func TestMissingRequiredHookIsAnError(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	p, err := Load(Options{without: hook("inet_sock_set_state")})
+	if err == nil {
+		_ = p.Close()
+		t.Fatal("loaded")
+	}
+	if text := err.Error(); !strings.Contains(text, "inet_sock_set_state") || !strings.Contains(text, "5.8") {
+		t.Errorf("the error says %q", text)
+	}
+}
+
+// The names of a running kernel's reset reasons are found.
+func TestResetReasonNames(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	p := load(t, Options{InventoryOnly: true})
+	if len(p.Features.ResetReasons) == 0 {
+		t.Skip("this kernel gives no reset reasons (Linux before 6.10)")
+	}
+	if !slices.Contains(valuesOf(p.Features.ResetReasons), "NOT_SPECIFIED") {
+		t.Errorf("reset reasons %v", p.Features.ResetReasons)
+	}
+	if got := p.Features.ResetReasonName(1 << 30); got != "unknown(1073741824)" {
+		t.Errorf("an unknown reason is %q", got)
+	}
+}
+
+func valuesOf(m map[uint32]string) (names []string) {
+	for _, name := range m {
+		names = append(names, name)
+	}
+	return names
+}

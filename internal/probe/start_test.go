@@ -1,0 +1,212 @@
+package probe
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+)
+
+// While sockets move through all their states, watching starts; when they rest,
+// the table has each that ss shows, once and in the same state, and no other.
+func TestStartLeavesNoHole(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	for round := range 6 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			ns := roomy(t)
+			ns.Named(fmt.Sprintf("tcpwatch-start-%d", round)) // to be found: only this process's fd leads to it
+			m := newMovers(t, ns)
+			m.await(t, 50*round) // not always at the same point of their lives
+			w := kerneltest.NewWitness(t, kerneltest.WitnessOptions{})
+			p := load(t, Options{})
+			f := follow(t, p, newTally(ns.Inum()))
+			m.await(t, 200)
+			select {
+			case <-f.found:
+			case <-time.After(patience):
+				t.Fatal("the inventory does not end")
+			}
+			m.rest()
+			var want map[string]int
+			kerneltest.Eventually(t, patience, func() bool {
+				before := socketsOf(t, ns)
+				time.Sleep(20 * time.Millisecond)
+				want = socketsOf(t, ns)
+				return fmt.Sprint(before) == fmt.Sprint(want)
+			}, "sockets at rest")
+			f.stop(t)
+			compare(t, f.table, ns.Inum(), want, hiddenPorts(t, w))
+			m.release()
+		})
+	}
+}
+
+// hiddenPorts returns the clients' ports of connections of which an event may
+// have been hidden from tracing programs.
+func hiddenPorts(t *testing.T, w *kerneltest.Witness) map[uint16]bool {
+	t.Helper()
+	of1, ports := threadsOf1(t), map[uint16]bool{}
+	for _, e := range w.Events() {
+		if of1[e.PID] {
+			ports[e.Sport], ports[e.Dport] = true, true
+		}
+	}
+	return ports
+}
+
+// compare finds the differences between the open rows of a namespace and what
+// ss shows of it. Sockets of hidden ports (see books.check) are left out.
+func compare(t *testing.T, table *track.Table, netns uint32, want map[string]int, hidden map[uint16]bool) {
+	t.Helper()
+	got := map[string]int{}
+	for _, r := range table.Rows(nil) {
+		if r.Netns != netns || r.Facts&track.Ended != 0 {
+			continue
+		}
+		local := netip.AddrPortFrom(events.Addr(r.Family, &r.Saddr), r.Lport)
+		remote := netip.AddrPortFrom(events.Addr(r.Family, &r.Daddr), r.Rport)
+		got[fmt.Sprintf("%v %v %v", r.State, local, remote)]++
+	}
+	for _, counts := range []map[string]int{got, want} {
+		maps.DeleteFunc(counts, func(key string, _ int) bool {
+			f := strings.Fields(key)
+			return hidden[endpoint(t, f[1]).Port()] || hidden[endpoint(t, f[2]).Port()]
+		})
+	}
+	for key, n := range want {
+		if got[key] != n {
+			t.Errorf("ss shows %s, %d times: %d rows", key, n, got[key])
+		}
+	}
+	for key, n := range got {
+		if want[key] == 0 {
+			t.Errorf("%d rows %s, which ss does not show", n, key)
+		}
+	}
+	t.Logf("%d sockets at rest", len(want))
+}
+
+// ssStates are the names of ss.
+var ssStates = map[string]string{
+	"ESTAB": "ESTABLISHED", "SYN-SENT": "SYN_SENT", "SYN-RECV": "SYN_RECV", "FIN-WAIT-1": "FIN_WAIT1",
+	"FIN-WAIT-2": "FIN_WAIT2", "CLOSE-WAIT": "CLOSE_WAIT", "LAST-ACK": "LAST_ACK", "LISTEN": "LISTEN",
+	"CLOSING": "CLOSING",
+}
+
+// socketsOf counts what ss shows of a namespace but TIME-WAIT, by state and
+// tuple.
+func socketsOf(t *testing.T, ns *kerneltest.Netns) map[string]int {
+	t.Helper()
+	var out []byte
+	var err error
+	ns.Do(func() { out, err = exec.Command("ss", "-tanH").Output() })
+	if err != nil {
+		t.Fatalf("ss: %v", err)
+	}
+	sockets := map[string]int{}
+	for line := range bytes.Lines(out) {
+		f := strings.Fields(string(line))
+		if len(f) < 5 || f[0] == "TIME-WAIT" {
+			continue
+		}
+		state, ok := ssStates[f[0]]
+		if !ok {
+			t.Fatalf("ss shows state %s", f[0])
+		}
+		sockets[fmt.Sprintf("%s %v %v", state, endpoint(t, f[3]), endpoint(t, f[4]))]++
+	}
+	return sockets
+}
+
+// endpoint parses an address of ss, of IPv4: 127.0.0.1:80, 0.0.0.0:*.
+func endpoint(t *testing.T, s string) netip.AddrPort {
+	t.Helper()
+	a, err := netip.ParseAddrPort(strings.Replace(s, ":*", ":0", 1))
+	if err != nil {
+		t.Fatalf("ss: %v", err)
+	}
+	return a
+}
+
+// movers keep connections of one namespace moving.
+type movers struct {
+	made    atomic.Int64
+	resting atomic.Bool
+	done    sync.WaitGroup
+	mu      sync.Mutex
+	held    []interface{ Close() error } // what stays at the end
+}
+
+func newMovers(t *testing.T, ns *kerneltest.Netns) *movers {
+	t.Helper()
+	m := &movers{}
+	t.Cleanup(func() { m.rest(); m.release() })
+	for range 2 {
+		m.done.Go(func() { ns.Do(func() { m.run(t) }) })
+	}
+	return m
+}
+
+func (m *movers) run(t *testing.T) {
+	for !m.resting.Load() {
+		client, server := kerneltest.Pair(t, kerneltest.IPv4)
+		n := m.made.Add(1)
+		var err error
+		switch n % 8 { // what it is left as until the end
+		case 0:
+			err = client.CloseWrite() // FIN_WAIT2 and CLOSE_WAIT
+		case 1: // ESTABLISHED
+		default:
+			if n%2 == 0 {
+				err = client.SetLinger(0)
+			}
+			if err == nil {
+				err = client.Close()
+			}
+			_ = server.Close() // may find that it was reset
+			if err != nil {
+				t.Errorf("move: %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("move: %v", err)
+		}
+		m.mu.Lock()
+		m.held = append(m.held, client, server)
+		m.mu.Unlock()
+	}
+}
+
+// await waits until n more connections were made.
+func (m *movers) await(t *testing.T, n int) {
+	t.Helper()
+	until := m.made.Load() + int64(n)
+	kerneltest.Eventually(t, patience, func() bool { return m.made.Load() >= until }, "moving sockets")
+}
+
+// rest ends the movement; what is open stays.
+func (m *movers) rest() {
+	m.resting.Store(true)
+	m.done.Wait()
+}
+
+func (m *movers) release() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.held {
+		_ = c.Close() // the test's own cleanup may have been faster
+	}
+	m.held = nil
+}
