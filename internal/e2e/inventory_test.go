@@ -114,7 +114,7 @@ func TestSocketsAgreesWithSS(t *testing.T) {
 	kerneltest.LeakCheck(t)
 	ns := kerneltest.NewNetns(t)
 	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
-	ns.Sysctl("net/ipv4/tcp_max_tw_buckets", "4000") // what comes after those leaves none
+	ns.Sysctl("net/ipv4/tcp_max_tw_buckets", "4000")      // what comes after those leaves none
 	ns.Named(fmt.Sprintf("tcpwatch-e2e-%d", os.Getpid())) // this process's fd alone does not show the way
 	furnish(t, ns)
 	ns.Do(func() {
