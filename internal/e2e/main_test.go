@@ -184,12 +184,15 @@ func (h *helper) stop() {
 	}
 }
 
-// newNetns makes a network namespace whose ports are not those of others: the
-// default range ends below, and kerneltest's tests use lower ones.
+// newNetns makes a network namespace whose ports are not those of others, for
+// the witness: the default range ends below, kerneltest's tests use lower ones,
+// and another process that runs these tests hardly uses the same.
 func newNetns(t *testing.T) *kerneltest.Netns {
 	t.Helper()
 	ns := kerneltest.NewNetns(t)
-	ns.Sysctl("net/ipv4/ip_local_port_range", "61000 65500")
+	const ports = 900
+	first := 61000 + pidOfTest%5*ports
+	ns.Sysctl("net/ipv4/ip_local_port_range", fmt.Sprint(first, " ", first+ports-1))
 	return ns
 }
 

@@ -66,7 +66,7 @@ func TestTraceTellsOneConnection(t *testing.T) {
 	kerneltest.LeakCheck(t)
 	ns := newNetns(t)
 	w := kerneltest.NewWitness(t, kerneltest.WitnessOptions{})
-	r := start(t, "trace", "-o", "json", "--for", "4s", "--netns", fmt.Sprint(ns.Inum()))
+	r := start(t, "trace", "-o", "json", "--netns", fmt.Sprint(ns.Inum()))
 	r.ready(ns)
 	same := netip.AddrPort.String
 	mapped := func(a netip.AddrPort) string { return fmt.Sprintf("127.0.0.1:%d", a.Port()) }
@@ -75,9 +75,7 @@ func TestTraceTellsOneConnection(t *testing.T) {
 		meet(t, ns, "IPv6", "[::1]:0", "tcp6", same),
 		meet(t, ns, "v4-mapped", "[::]:0", "tcp4", mapped),
 	}
-	if code := r.wait(); code != 0 {
-		t.Fatalf("exit code %d: %s", code, r.stderr())
-	}
+	r.interrupt()
 	lines, lives := r.lines(), kerneltest.Lives(w.Events())
 	for _, m := range meetings {
 		t.Run(m.name, func(t *testing.T) { m.check(t, lines, lives) })
@@ -93,18 +91,21 @@ func (m *meeting) check(t *testing.T, lines []line, lives []kerneltest.Life) {
 	ours := sift(lines, func(l *line) bool { return l.involves(port) })
 	want := map[string]int{}
 	for _, l := range lives {
-		if l.Sport == port || l.Dport == port {
+		client := m.client.Port()
+		if l.Sport == port && l.Dport == client || l.Sport == client && l.Dport == port {
 			want[l.Path()]++
 		}
 	}
 	got := map[string]int{}
 	sockets := bySocket(ours)
 	for _, life := range sockets {
-		got[path(life)]++
+		if life[0].Role != "listener" {
+			got[path(life)]++
+		}
 		m.checkLife(t, life)
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) || len(want) != 3 {
-		t.Errorf("printed %v, witnessed %v", got, want) // the listener lives on
+	if fmt.Sprint(got) != fmt.Sprint(want) || len(want) != 2 {
+		t.Errorf("printed %v, witnessed %v", got, want)
 	}
 	m.checkCookies(t, ours)
 }

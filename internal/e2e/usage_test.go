@@ -114,6 +114,11 @@ func TestQuietEnds(t *testing.T) {
 			t.Errorf("it did not end: %v", err)
 		}
 	})
+	t.Run("for", func(t *testing.T) {
+		if _, said, code := output(t, "trace", "--for", "500ms"); code != 0 || !strings.Contains(said, "transitions") {
+			t.Errorf("exit code %d: %s", code, said)
+		}
+	})
 	for _, verb := range []string{"trace", "history"} {
 		t.Run("interrupt "+verb, func(t *testing.T) {
 			r := start(t, verb)

@@ -108,8 +108,16 @@ func inode(path string) (uint32, error) {
 func (ns Namespace) In(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the runtime ends the thread
-		done <- ns.enter(fn)
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The runtime cannot end the first thread: it would stay in the
+			// namespace, and keep that alive. While it is held here, another
+			// thread is chosen.
+			defer runtime.UnlockOSThread()
+			done <- ns.In(fn)
+			return
+		}
+		done <- ns.enter(fn) // never unlocked: the runtime ends the thread
 	}()
 	return <-done
 }

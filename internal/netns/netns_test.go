@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
 
@@ -104,6 +106,33 @@ func TestNamespaceOfProcesses(t *testing.T) {
 	}
 	if err := ns.In(func() error { return nil }); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("entering a namespace without processes: %v, want os.ErrNotExist", err)
+	}
+}
+
+// The first thread of a process, which cannot end, is never left in another
+// namespace: that would keep it alive.
+func TestFirstThreadStaysAtHome(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	made := kerneltest.NewNetns(t)
+	made.Named(fmt.Sprintf("tcpwatch-first-%d", os.Getpid()))
+	ns, ok := find(t, made.Inum())
+	if !ok {
+		t.Fatal("not listed")
+	}
+	for range 200 {
+		err := ns.In(func() error {
+			if unix.Gettid() == unix.Getpid() {
+				t.Error("entered by the first thread")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inum, err := inode("/proc/self/ns/net"); err != nil || inum == made.Inum() {
+			t.Fatalf("the process is in namespace %d: %v", inum, err)
+		}
 	}
 }
 

@@ -98,9 +98,10 @@ func (b *books) check(t *testing.T) (hidden uint64) {
 			byHook[name] = 0 // rare, and not recorded
 		}
 		missing := ahead[hook] - b.opening[hook]
-		if missing != 0 && missing != byHook[name] {
+		if missing > byHook[name] {
 			t.Errorf("%s: %d firings unaccounted for, %d of them may be hidden", hook, missing, byHook[name])
 		}
+		t.Logf("%s missing %d, in threads of process 1: %d", hook, missing, byHook[name])
 		hidden += missing
 	}
 	return hidden
