@@ -117,7 +117,7 @@ func TestLiveScreen(t *testing.T) {
 
 	s.tmux("resize-window", "-x", "40", "-y", "10")
 	s.await("the small screen", func(text string) bool {
-		return contains("tcpwatch")(text) && widest(text) <= 40 && strings.Count(text, "\n") <= 10
+		return contains("lost")(text) && widest(text) <= 40 && strings.Count(text, "\n") <= 10
 	})
 	s.tmux("resize-window", "-x", "130", "-y", "34")
 	s.await("the large screen again", contains("passive-child-born"))

@@ -17,6 +17,7 @@ func TestReplaySaysTheSame(t *testing.T) {
 	kerneltest.LeakCheck(t)
 	ns := kerneltest.NewNetns(t)
 	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
+	w := kerneltest.NewWitness(t, kerneltest.WitnessOptions{BufferKB: 64 << 10})
 	r := start(t, "trace", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()))
 	r.ready(ns)
 	var made []kerneltest.Churned
@@ -33,7 +34,7 @@ func TestReplaySaysTheSame(t *testing.T) {
 	live := r.stdout()
 	for _, m := range made {
 		lines := sift(r.lines(), func(l *line) bool { return l.involves(m.Ports...) })
-		checkChurn(t, lines, m, lostOf(r.lines()))
+		checkChurn(t, lines, m, lostOf(r.lines()), hidden(t, w, m.Ports))
 	}
 
 	file := filepath.Join(t.TempDir(), "recording.jsonl")
