@@ -18,6 +18,7 @@
 
 enum {
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -28,6 +29,7 @@ enum {
 	BPF_F_MMAPABLE = 1 << 10,
 };
 
+enum { BPF_ANY, BPF_NOEXIST };
 enum { BPF_SK_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 
@@ -37,6 +39,8 @@ struct bpf_pidns_info {
 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static __u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*bpf_get_current_comm)(void *buf, __u32 size) = (void *)16;
@@ -60,6 +64,20 @@ static struct socket *(*bpf_sock_from_file)(struct file *file) = (void *)162;
 /* Whether the running kernel has the field: resolved at load time. */
 #define field_exists(type, field) \
 	__builtin_preserve_field_info(((type *)0)->field, 2 /* BPF_FIELD_EXISTS */)
+
+/* The size of a field in the running kernel. */
+#define field_size(type, field) \
+	__builtin_preserve_field_info(((type *)0)->field, 1 /* BPF_FIELD_BYTE_SIZE */)
+
+/* The value of a field behind a pointer that the verifier does not follow, 0 if
+ * it cannot be read. */
+#define peek(ptr, field)                                                             \
+	({                                                                           \
+		typeof((ptr)->field) value;                                          \
+		bpf_probe_read_kernel(&value, sizeof(value),                         \
+				      __builtin_preserve_access_index(&(ptr)->field)); \
+		value;                                                               \
+	})
 
 /* The value of a one-byte bitfield of a BTF pointer, wherever it moved to. */
 #define bit(ptr, field)                                                                     \

@@ -2,7 +2,7 @@
 /*
  * The kernel's types, cut down to the fields that tcpwatch reads. CO-RE finds
  * each field by name in the running kernel's BTF, so order and size here mean
- * nothing; bitfields and flavours (___5_10) say which kernel forced them.
+ * nothing. What differs between versions is at the end.
  */
 #ifndef TCPWATCH_KERNEL_H
 #define TCPWATCH_KERNEL_H
@@ -14,12 +14,14 @@ typedef unsigned long long __u64;
 typedef int __s32;
 typedef long long __s64;
 typedef _Bool bool;
+enum { false, true };
 typedef __u16 __be16;
 typedef __u32 __be32;
 
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { IPPROTO_TCP = 6 };
 enum { PF_KTHREAD = 0x00200000 };
+enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
 
 enum sock_flags {
 	SOCK_DEAD = 0,
@@ -51,7 +53,7 @@ struct ns_common {
 
 struct net {
 	struct ns_common ns;
-	__u64 net_cookie; /* an atomic64_t before 5.12: absent to CO-RE there */
+	__u64 net_cookie; /* from 5.12; see the end */
 };
 
 typedef struct {
@@ -79,7 +81,7 @@ struct sock_common {
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
-	volatile unsigned char skc_state;
+	unsigned char skc_state;
 	unsigned char skc_net_refcnt : 1; /* 0: a socket of the kernel's own */
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
@@ -123,6 +125,10 @@ struct inet_connection_sock {
 
 struct request_sock;
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 snd_una;
@@ -134,8 +140,9 @@ struct tcp_sock {
 	__u64 bytes_received;
 	int linger2;
 	__u8 repair : 1;
-	bool is_mptcp; /* with CONFIG_MPTCP */
+	bool is_mptcp; /* see the end */
 	struct request_sock *fastopen_rsk;
+	struct list_head tsq_node;
 };
 
 struct timer_list {
@@ -174,7 +181,7 @@ struct sk_buff {
 
 struct tcp_skb_cb {
 	__u32 seq;
-	__u8 tcp_flags; /* a u16 from 6.18; the low byte holds the classic flags */
+	__u8 tcp_flags; /* see tcp_skb_cb___6_18 */
 };
 
 struct pid_namespace {
@@ -206,7 +213,14 @@ struct socket {
 	struct sock *sk;
 };
 
-struct file;
+struct inode {
+	unsigned short i_mode;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
 
 struct seq_file;
 
@@ -224,6 +238,20 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	__u32 fd;
 	struct file *file;
+};
+
+/*
+ * What differs between versions, all in one place. A flavour (___6_18) is what a
+ * type above is from that version on: CO-RE drops the suffix, and field_size or
+ * field_exists choose. What is looked for by field_exists alone:
+ *
+ *   net.net_cookie       u64 from 5.12. Before, an atomic64_t, which is 0 until
+ *                        somebody asks and would change under us: not read.
+ *   tcp_sock.is_mptcp    from 5.6, with CONFIG_MPTCP.
+ */
+
+struct tcp_skb_cb___6_18 {
+	__u16 tcp_flags; /* AccECN took a ninth bit */
 };
 
 #pragma clang attribute pop

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	TcpwatchMapCpus              = "cpus"
+	TcpwatchMapListeners         = "listeners"
 	TcpwatchMapOwners            = "owners"
 	TcpwatchMapRing              = "ring"
 	TcpwatchProgDestroy          = "destroy"
@@ -37,6 +38,7 @@ const (
 	TcpwatchVarHasSockFromFile   = "has_sock_from_file"
 	TcpwatchVarPidnsDev          = "pidns_dev"
 	TcpwatchVarPidnsIno          = "pidns_ino"
+	TcpwatchVarSkipsNested       = "skips_nested"
 	TcpwatchVarTickNs            = "tick_ns"
 )
 
@@ -97,9 +99,10 @@ type TcpwatchProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcpwatchMapSpecs struct {
-	Cpus   *ebpf.MapSpec `ebpf:"cpus"`
-	Owners *ebpf.MapSpec `ebpf:"owners"`
-	Ring   *ebpf.MapSpec `ebpf:"ring"`
+	Cpus      *ebpf.MapSpec `ebpf:"cpus"`
+	Listeners *ebpf.MapSpec `ebpf:"listeners"`
+	Owners    *ebpf.MapSpec `ebpf:"owners"`
+	Ring      *ebpf.MapSpec `ebpf:"ring"`
 }
 
 // TcpwatchVariableSpecs contains global variables before they are loaded into the kernel.
@@ -115,6 +118,7 @@ type TcpwatchVariableSpecs struct {
 	HasSockFromFile   *ebpf.VariableSpec `ebpf:"has_sock_from_file"`
 	PidnsDev          *ebpf.VariableSpec `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.VariableSpec `ebpf:"pidns_ino"`
+	SkipsNested       *ebpf.VariableSpec `ebpf:"skips_nested"`
 	TickNs            *ebpf.VariableSpec `ebpf:"tick_ns"`
 }
 
@@ -138,14 +142,16 @@ func (o *TcpwatchObjects) Close() error {
 //
 // It can be passed to LoadTcpwatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcpwatchMaps struct {
-	Cpus   *ebpf.Map `ebpf:"cpus"`
-	Owners *ebpf.Map `ebpf:"owners"`
-	Ring   *ebpf.Map `ebpf:"ring"`
+	Cpus      *ebpf.Map `ebpf:"cpus"`
+	Listeners *ebpf.Map `ebpf:"listeners"`
+	Owners    *ebpf.Map `ebpf:"owners"`
+	Ring      *ebpf.Map `ebpf:"ring"`
 }
 
 func (m *TcpwatchMaps) Close() error {
 	return _TcpwatchClose(
 		m.Cpus,
+		m.Listeners,
 		m.Owners,
 		m.Ring,
 	)
@@ -164,6 +170,7 @@ type TcpwatchVariables struct {
 	HasSockFromFile   *ebpf.Variable `ebpf:"has_sock_from_file"`
 	PidnsDev          *ebpf.Variable `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.Variable `ebpf:"pidns_ino"`
+	SkipsNested       *ebpf.Variable `ebpf:"skips_nested"`
 	TickNs            *ebpf.Variable `ebpf:"tick_ns"`
 }
 

@@ -57,6 +57,9 @@ func (p *Probe) Counters() ([]Counters, error) {
 	return all, nil
 }
 
+// maxReadings bounds how often missing waits for the misses to stand still.
+const maxReadings = 8
+
 // sums adds up the counters of all CPUs.
 func (p *Probe) sums() (sums [len(programs)][wordsPerProgram]uint64, err error) {
 	var b [cpuSize]byte
@@ -93,7 +96,8 @@ func (p *Probe) misses(i int) (uint64, error) {
 //
 // A miss that is about to be rescued looks like a loss for some nanoseconds:
 // when the misses have changed, they are read until they stand still around
-// the reading of what was rescued.
+// the reading of what was rescued. Under a storm of misses they may not: then
+// those that came during the last reading are left for the next.
 func (p *Probe) missing(all bool) (ring, nested uint64, err error) {
 	before, err := p.stateMisses()
 	if err != nil {
@@ -103,7 +107,7 @@ func (p *Probe) missing(all bool) (ring, nested uint64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	for before != p.lastMisses {
+	for tries := 0; before != p.lastMisses && tries < maxReadings; tries++ {
 		p.lastMisses = before
 		if sums, err = p.sums(); err != nil {
 			return 0, 0, err
@@ -120,7 +124,7 @@ func (p *Probe) missing(all bool) (ring, nested uint64, err error) {
 			return 0, 0, err
 		}
 	}
-	return ring, p.otherMisses + before - min(before, sums[rescueIndex][0]), nil
+	return ring, p.otherMisses + p.lastMisses - min(p.lastMisses, sums[rescueIndex][0]), nil
 }
 
 func (p *Probe) stateMisses() (uint64, error) { return p.misses(stateIndex) }

@@ -90,7 +90,7 @@ func btfFinding() Finding {
 	return f
 }
 
-func featureFindings(features Features) []Finding {
+func featureFindings(have Features) []Finding {
 	var findings []Finding
 	seen := map[string]bool{}
 	for _, p := range programs {
@@ -98,28 +98,19 @@ func featureFindings(features Features) []Finding {
 			continue
 		}
 		seen[p.hook] = true
-		f := Finding{Name: "tracepoint " + p.hook, OK: features.Hooks[p.hook], Required: p.required, Detail: "shows " + p.loses}
+		f := Finding{Name: "tracepoint " + p.hook, OK: have.Hooks[p.hook], Required: p.required, Detail: "shows " + p.loses}
 		if !f.OK {
 			f.Detail = "missing: " + p.loses + " are not seen"
 			f.Fix = "a newer kernel"
 		}
 		findings = append(findings, f)
 	}
-	for _, opt := range []struct {
-		name, shows string
-		ok          bool
-		since       string
-	}{
-		{"socket cookies", "the name ss -e prints after sk:", features.CookieHelper, "5.12"},
-		{"socket storage", "the owner a child inherits from its listener", features.SkStorage, "5.11"},
-		{"sockets of files", "who holds the sockets that are there at the start", features.SockFromFile, "5.11"},
-		{"reset reasons", "why the kernel sent an RST", features.ResetReason, "6.10"},
-		{"failed retransmits", "attempts to send again that failed", features.RetransmitErr, "6.15 to 6.17"},
-	} {
-		f := Finding{Name: opt.name, OK: opt.ok, Detail: "shows " + opt.shows}
-		if !opt.ok {
-			f.Detail = "missing: " + opt.shows
-			f.Fix = "a kernel from " + opt.since + " on"
+	for i := range features {
+		row := &features[i]
+		f := Finding{Name: row.name, OK: have.Has(Feature(i)), Detail: "shows " + row.shows}
+		if !f.OK {
+			f.Detail = have.why(Feature(i))
+			f.Fix = row.consequence()
 		}
 		findings = append(findings, f)
 	}

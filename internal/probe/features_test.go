@@ -13,20 +13,25 @@ import (
 func TestMissingFeatureIsALoss(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	tests := map[string]struct {
+	type test struct {
 		without func(*Features)
 		loss    string // a part of what is stated
-	}{
+	}
+	tests := map[string]test{
 		"tcp_retransmit_skb":    {hook("tcp_retransmit_skb"), "retransmits"},
 		"tcp_retransmit_synack": {hook("tcp_retransmit_synack"), "SYN-ACK retransmits"},
 		"tcp_send_reset":        {hook("tcp_send_reset"), "resets sent"},
 		"tcp_receive_reset":     {hook("tcp_receive_reset"), "resets received"},
 		"tcp_destroy_sock":      {hook("tcp_destroy_sock"), "the end of a socket's memory"},
-		"cookies":               {func(f *Features) { f.CookieHelper = false }, "socket cookies"},
-		"storage":               {func(f *Features) { f.SkStorage = false }, "inherits from its listener"},
-		"holders":               {func(f *Features) { f.SockFromFile = false }, "holders of sockets"},
-		"reset reasons":         {func(f *Features) { f.ResetReason, f.ResetReasons = false, nil }, ""},
-		"retransmit errors":     {func(f *Features) { f.RetransmitErr = false }, ""},
+	}
+	for i := range features {
+		row := &features[i]
+		test := tests[row.name]
+		test.without = func(f *Features) { f.Answers[i] = No }
+		if row.matters {
+			test.loss = row.loses
+		}
+		tests[row.name] = test
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

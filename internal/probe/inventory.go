@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf/link"
 
@@ -41,7 +42,8 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		return []uint32{own.Inum}, []Loss{loss}, walk(ctx, it, emit)
+		more, err := p.walkSockets(ctx, it, emit)
+		return []uint32{own.Inum}, append(more, loss), err
 	}
 	namespaces, unreadable, err := netns.List()
 	if err != nil {
@@ -54,7 +56,11 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		})
 	}
 	for _, ns := range namespaces {
-		err := ns.In(func() error { return walk(ctx, it, emit) })
+		err := ns.In(func() error {
+			more, err := p.walkSockets(ctx, it, emit)
+			losses = append(losses, more...)
+			return err
+		})
 		if errors.Is(err, os.ErrNotExist) {
 			continue // its last process ended since the list was made
 		}
@@ -68,6 +74,49 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		walked = append(walked, ns.Inum)
 	}
 	return walked, losses, nil
+}
+
+// walkSockets walks the TCP sockets of the calling thread's network namespace.
+//
+// An iterator without batches forgets between two reads where in a bucket it
+// was (kernel before 5.15): a socket that moves then can be passed by, and
+// another be met twice. A second walk meets what the first passed by.
+func (p *Probe) walkSockets(ctx context.Context, it *link.Iter, emit func([]events.Event) error) (losses []Loss, err error) {
+	if !p.Features.Has(CookieHelper) {
+		if err := giveCookies(); err != nil {
+			losses = append(losses, Loss{"cookies of the sockets that are there", err.Error()})
+		}
+	}
+	if p.Features.Has(BatchedIter) {
+		return losses, walk(ctx, it, emit)
+	}
+	once := onceOnly(emit)
+	err = walk(ctx, it, once)
+	if err == nil {
+		err = walk(ctx, it, once)
+	}
+	return losses, err
+}
+
+// onceOnly passes on the sockets that it has not passed on before.
+func onceOnly(emit func([]events.Event) error) func([]events.Event) error {
+	type socket struct {
+		sk           uint64
+		lport, rport uint16
+	}
+	met := map[socket]bool{}
+	return func(batch []events.Event) error {
+		batch = slices.DeleteFunc(batch, func(ev events.Event) bool {
+			key := socket{ev.SK, ev.Lport, ev.Rport}
+			again := met[key]
+			met[key] = true
+			return again
+		})
+		if len(batch) == 0 {
+			return nil
+		}
+		return emit(batch)
+	}
 }
 
 // walk reads one iterator from beginning to end, in the calling thread's

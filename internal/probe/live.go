@@ -25,6 +25,7 @@ const (
 	pollInterval = 5 * time.Millisecond
 	quietPolls   = 4
 	askAllEvery  = 200 // passes: about a second under load
+	batchesAPass = 16  // of the inventory, between two looks at the ring
 )
 
 // recordSize is what one event takes in the ring: a header of 8 bytes, and the
@@ -45,6 +46,7 @@ type Live struct {
 	found   inventoryQueue
 	looking bool // the inventory is under way
 	batch   []events.Event
+	turns   int // batches that may still be taken before the next pass
 
 	queue     []events.Event // made here: Tick, Lost, Found; delivered up to head
 	head      int
@@ -116,6 +118,10 @@ func (l *Live) Next(ev *events.Event) error {
 			*ev = l.batch[0]
 			l.batch = l.batch[1:]
 			return nil
+		case l.turns > 0 && l.looking:
+			l.turns--
+			l.takeInventory()
+			continue
 		case l.drained:
 			return io.EOF
 		}
@@ -170,6 +176,7 @@ func (l *Live) pass() error {
 		return err
 	}
 	l.takeInventory()
+	l.turns = batchesAPass - 1
 	switch {
 	case l.left > 0:
 		l.quiet = 0
@@ -331,6 +338,7 @@ func (l *Live) takeInventory() {
 		return
 	}
 	l.looking = false
+	l.quiet = 0 // or the reader could sleep on what is queued here
 	l.losses = l.found.losses
 	if l.found.err != nil && !errors.Is(l.found.err, context.Canceled) {
 		l.losses = append(l.losses, Loss{"sockets that existed before the start", l.found.err.Error()})

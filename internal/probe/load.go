@@ -126,6 +126,9 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 	}
 	spec.Maps[bpf.TcpwatchMapCpus].MaxEntries = uint32(p.ncpu)
 	spec.Maps[bpf.TcpwatchMapRing].MaxEntries = uint32(p.options.RingSize)
+	if p.Features.Has(SkStorage) {
+		spec.Maps[bpf.TcpwatchMapListeners].MaxEntries = 1 // not used
+	}
 	if err := p.setConstants(spec); err != nil {
 		return nil, err
 	}
@@ -159,34 +162,20 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 	if err != nil {
 		return err
 	}
-	constants := []struct {
-		name  string
-		value any
-	}{
-		{bpf.TcpwatchVarHasCookieHelper, p.Features.CookieHelper},
-		{bpf.TcpwatchVarHasSkStorage, p.Features.SkStorage},
-		{bpf.TcpwatchVarHasSockFromFile, p.Features.SockFromFile},
-		{bpf.TcpwatchVarHasCurrentTaskBtf, p.Features.TaskBTF},
-		{bpf.TcpwatchVarHasResetReason, p.Features.ResetReason},
-		{bpf.TcpwatchVarHasRetransmitErr, p.Features.RetransmitErr},
-		{bpf.TcpwatchVarPidnsDev, dev},
-		{bpf.TcpwatchVarPidnsIno, ino},
-		{bpf.TcpwatchVarTickNs, tick()},
+	constants := map[string]any{
+		bpf.TcpwatchVarPidnsDev: dev, bpf.TcpwatchVarPidnsIno: ino, bpf.TcpwatchVarTickNs: tick(),
 	}
-	for _, c := range constants {
-		if err := spec.Variables[c.name].Set(c.value); err != nil {
-			return fmt.Errorf("set constant %s: %w", c.name, err)
+	for i := range features {
+		if name := features[i].constant; name != "" {
+			constants[name] = p.Features.Has(Feature(i))
 		}
 	}
-	if !p.Features.CookieHelper {
-		p.lose("socket cookies until something else asks for them", "no bpf_get_socket_cookie in tracing programs before Linux 5.12")
+	for name, value := range constants {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return fmt.Errorf("set constant %s: %w", name, err)
+		}
 	}
-	if !p.Features.SkStorage {
-		p.lose("the owner that a new connection inherits from its listener", "no socket storage in tracing programs before Linux 5.11")
-	}
-	if !p.Features.SockFromFile {
-		p.lose("the holders of sockets that existed before the start", "no bpf_sock_from_file before Linux 5.11")
-	}
+	p.Losses = append(p.Losses, p.Features.losses(false)...)
 	return nil
 }
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What is there: every TCP socket of a network namespace, and who holds which. */
+#ifndef TCPWATCH_ITERATORS_H
+#define TCPWATCH_ITERATORS_H
+
+/* A row is read without the socket's lock. Its time is taken last: a transition
+ * that the state may or may not show yet is then older than the row, and the
+ * reader trusts it before the row. */
+static __always_inline void date_row(struct event *e)
+{
+	barrier();
+	e->time = bpf_ktime_get_boot_ns();
+}
+
+SEC("iter/tcp")
+int inventory(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct event e = {};
+
+	if (!skc)
+		return 0;
+	struct tcp_timewait_sock *tw = bpf_skc_to_tcp_timewait_sock(skc);
+	if (tw) {
+		fill_timewait(&e, tw);
+	} else {
+		struct tcp_request_sock *treq = bpf_skc_to_tcp_request_sock(skc);
+		if (treq) {
+			fill_request(&e, treq);
+		} else {
+			struct tcp_sock *tp = bpf_skc_to_tcp_sock(skc);
+			if (!tp)
+				return 0;
+			fill_full(&e, &tp->inet_conn.icsk_inet.sk, tp);
+		}
+	}
+	e.kind = KIND_INVENTORY;
+	if (!e.cookie && has_cookie_helper)
+		e.cookie = bpf_get_socket_cookie(skc);
+	date_row(&e);
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+/* Both fill_holder and peek_holder take e with its task filled in, and note it
+ * as the owner of a listener, so that the children of one that is older than
+ * tcpwatch inherit it. */
+
+/* A holder where the kernel has no bpf_sock_from_file: the file is a socket's by
+ * its inode, and all is read through pointers that the verifier does not follow.
+ * False if it is no TCP socket's. */
+static __always_inline bool peek_holder(struct event *e, struct file *file)
+{
+	struct inode *inode = peek(file, f_inode);
+	if ((peek(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return false;
+	struct socket *socket = peek(file, private_data); /* 0 with O_PATH */
+	struct sock *sk = socket ? peek(socket, sk) : 0;
+	if (!sk || peek(sk, sk_protocol) != IPPROTO_TCP)
+		return false;
+	e->family = peek(sk, __sk_common.skc_family);
+	if (e->family != AF_INET && e->family != AF_INET6)
+		return false;
+	peek_sock(e, sk);
+	if (e->state == TCP_LISTEN && !has_sk_storage)
+		note_by_address((__u64)sk, e, true);
+	return true;
+}
+
+/* A holder of a TCP socket, or false. */
+static __always_inline bool fill_holder(struct event *e, struct file *file)
+{
+	struct socket *socket = bpf_sock_from_file(file);
+	if (!socket)
+		return false;
+	struct sock *sk = socket->sk;
+	if (!sk || (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
+		return false;
+	struct tcp_sock *tp = tcp_of(sk);
+	if (!tp)
+		return false;
+	fill_full(e, sk, tp);
+	if (!e->cookie && has_cookie_helper)
+		e->cookie = bpf_get_socket_cookie(sk);
+	if (e->state == TCP_LISTEN)
+		note_listener(sk, e, true);
+	return true;
+}
+
+SEC("iter/task_file")
+int holders(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct event e = {};
+
+	if (!task || !file)
+		return 0;
+	e.kind = KIND_HOLDER;
+	e.pid = tgid_of(task);
+	__builtin_memcpy(e.comm, task->comm, sizeof(e.comm));
+	if (!(has_sock_from_file ? fill_holder(&e, file) : peek_holder(&e, file)))
+		return 0;
+	e.extra = ctx->fd;
+	date_row(&e);
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+#endif

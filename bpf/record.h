@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Filling a record from each kind of socket. Nothing here decides or counts. */
+#ifndef TCPWATCH_RECORD_H
+#define TCPWATCH_RECORD_H
+
+static __always_inline void clear16(__u8 *p)
+{
+	*(__u64 *)p = 0;
+	*(__u64 *)(p + 8) = 0;
+}
+
+static __always_inline void copy16(__u8 *to, const struct in6_addr *from)
+{
+	*(__u32 *)to = from->in6_u.u6_addr32[0];
+	*(__u32 *)(to + 4) = from->in6_u.u6_addr32[1];
+	*(__u32 *)(to + 8) = from->in6_u.u6_addr32[2];
+	*(__u32 *)(to + 12) = from->in6_u.u6_addr32[3];
+}
+
+/* What full sockets, request sockets and mini-sockets have in common. */
+static __always_inline void fill_common(struct event *e, struct sock_common *skc)
+{
+	struct net *net = skc->skc_net.net;
+
+	e->time = bpf_ktime_get_boot_ns();
+	e->sk = (__u64)skc;
+	e->cookie = skc->skc_cookie.counter;
+	e->netns = net->ns.inum;
+	e->netns_cookie = field_exists(struct net, net_cookie) ? net->net_cookie : 0;
+	e->dport = swap16(skc->skc_dport);
+	e->family = skc->skc_family;
+	if (skc->skc_family == AF_INET6) {
+		copy16(e->saddr, &skc->skc_v6_rcv_saddr);
+		copy16(e->daddr, &skc->skc_v6_daddr);
+	} else {
+		clear16(e->saddr);
+		clear16(e->daddr);
+		*(__u32 *)e->saddr = skc->skc_rcv_saddr;
+		*(__u32 *)e->daddr = skc->skc_daddr;
+	}
+}
+
+static __always_inline __u32 flags_of(struct sock *sk, struct tcp_sock *tp)
+{
+	unsigned long skc_flags = sk->__sk_common.skc_flags;
+	__u32 flags = 0;
+
+	if (sk->sk_lock.owned)
+		flags |= FLAG_OWNED;
+	if (skc_flags & (1UL << SOCK_DEAD))
+		flags |= FLAG_DEAD;
+	if (skc_flags & (1UL << SOCK_DONE))
+		flags |= FLAG_DONE;
+	if (skc_flags & (1UL << SOCK_KEEPOPEN))
+		flags |= FLAG_KEEPOPEN;
+	if ((skc_flags & (1UL << SOCK_LINGER)) && sk->sk_lingertime == 0)
+		flags |= FLAG_LINGER0;
+	if (sk->sk_socket)
+		flags |= FLAG_HAS_SOCKET;
+	if (!bit(sk, __sk_common.skc_net_refcnt))
+		flags |= FLAG_KERNEL;
+	if (tp->linger2 < 0)
+		flags |= FLAG_LINGER2_NEG;
+	if (bit(tp, repair))
+		flags |= FLAG_REPAIR;
+	if (tp->fastopen_rsk)
+		flags |= FLAG_TFO;
+	if (tp->inet_conn.icsk_user_timeout)
+		flags |= FLAG_USER_TIMEOUT;
+	if (field_exists(struct tcp_sock, is_mptcp) && tp->is_mptcp)
+		flags |= FLAG_MPTCP;
+	return flags;
+}
+
+static __always_inline void fill_sock(struct event *e, struct sock *sk, struct tcp_sock *tp)
+{
+	fill_common(e, &sk->__sk_common);
+	e->bytes_acked = tp->bytes_acked;
+	e->bytes_received = tp->bytes_received;
+	e->snd_una = tp->snd_una;
+	e->snd_nxt = tp->snd_nxt;
+	e->rcv_nxt = tp->rcv_nxt;
+	e->write_seq = tp->write_seq;
+	e->copied_seq = tp->copied_seq;
+	e->sport = swap16(tp->inet_conn.icsk_inet.inet_sport);
+	e->err = sk->sk_err;
+	e->err_soft = sk->sk_err_soft;
+	e->shutdown = sk->sk_shutdown;
+	e->retransmits = tp->inet_conn.icsk_retransmits;
+	e->probes = tp->inet_conn.icsk_probes_out;
+	e->flags = flags_of(sk, tp);
+}
+
+/* Of a mini-socket or a request socket: all that fill_sock fills and they lack. */
+static __always_inline void clear_sock(struct event *e)
+{
+	e->bytes_acked = 0;
+	e->bytes_received = 0;
+	e->snd_una = 0;
+	e->snd_nxt = 0;
+	e->rcv_nxt = 0;
+	e->write_seq = 0;
+	e->copied_seq = 0;
+	e->err = 0;
+	e->err_soft = 0;
+	e->shutdown = 0;
+	e->retransmits = 0;
+	e->probes = 0;
+	e->flags = 0;
+}
+
+static __always_inline void clear_rest(struct event *e)
+{
+	e->extra = 0;
+	e->pid = 0;
+	clear16(e->comm);
+	e->old_state = 0;
+	e->count = 0;
+}
+
+static __always_inline void fill_timewait(struct event *e, struct tcp_timewait_sock *tw)
+{
+	__s64 left = tw->tw_sk.tw_timer.expires - bpf_jiffies64();
+
+	fill_common(e, &tw->tw_sk.__tw_common);
+	clear_sock(e);
+	e->sport = swap16(tw->tw_sk.tw_sport);
+	e->old_state = tw->tw_sk.tw_substate;
+	e->state = TCP_TIME_WAIT;
+	e->snd_nxt = tw->tw_sk.__tw_common.skc_tw_snd_nxt;
+	e->rcv_nxt = tw->tw_sk.__tw_common.skc_tw_rcv_nxt;
+	e->extra = left > 0 ? left * tick_ns : 0;
+}
+
+static __always_inline void fill_request(struct event *e, struct tcp_request_sock *treq)
+{
+	fill_common(e, &treq->req.req.__req_common);
+	clear_sock(e);
+	e->sport = treq->req.req.__req_common.skc_num;
+	e->state = TCP_NEW_SYN_RECV;
+	e->snd_nxt = treq->snt_isn;
+	e->rcv_nxt = treq->rcv_isn;
+	e->count = treq->req.req.num_retrans;
+}
+
+static __always_inline void fill_full(struct event *e, struct sock *sk, struct tcp_sock *tp)
+{
+	fill_sock(e, sk, tp);
+	e->flags &= ~FLAG_OWNED; /* current is tcpwatch */
+	e->state = sk->__sk_common.skc_state;
+	if (e->state == TCP_LISTEN)
+		e->extra = sk->sk_ack_backlog | (__u64)sk->sk_max_ack_backlog << 32;
+}
+
+static __always_inline void peek_addresses(struct event *e, struct sock_common *skc)
+{
+	if (e->family == AF_INET6) {
+		*(struct in6_addr *)e->saddr = peek(skc, skc_v6_rcv_saddr);
+		*(struct in6_addr *)e->daddr = peek(skc, skc_v6_daddr);
+	} else {
+		*(__u32 *)e->saddr = peek(skc, skc_rcv_saddr);
+		*(__u32 *)e->daddr = peek(skc, skc_daddr);
+	}
+}
+
+/* What fill_full fills, of a socket behind a pointer that the verifier does not
+ * follow; e is zero but for its family. The flags are those of a held socket. */
+static __always_inline void peek_sock(struct event *e, struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+	unsigned long skc_flags = peek(sk, __sk_common.skc_flags);
+	struct net *net = peek(sk, __sk_common.skc_net.net);
+
+	e->sk = (__u64)sk;
+	e->cookie = peek(sk, __sk_common.skc_cookie.counter);
+	e->netns = peek(net, ns.inum);
+	e->dport = swap16(peek(sk, __sk_common.skc_dport));
+	peek_addresses(e, &sk->__sk_common);
+	e->sport = swap16(peek(tp, inet_conn.icsk_inet.inet_sport));
+	e->bytes_acked = peek(tp, bytes_acked);
+	e->bytes_received = peek(tp, bytes_received);
+	e->snd_una = peek(tp, snd_una);
+	e->snd_nxt = peek(tp, snd_nxt);
+	e->rcv_nxt = peek(tp, rcv_nxt);
+	e->write_seq = peek(tp, write_seq);
+	e->copied_seq = peek(tp, copied_seq);
+	e->err = peek(sk, sk_err);
+	e->err_soft = peek(sk, sk_err_soft);
+	e->shutdown = peek(sk, sk_shutdown);
+	e->retransmits = peek(tp, inet_conn.icsk_retransmits);
+	e->probes = peek(tp, inet_conn.icsk_probes_out);
+	e->state = peek(sk, __sk_common.skc_state);
+	e->flags = FLAG_HAS_SOCKET;
+	if (skc_flags & (1UL << SOCK_DONE))
+		e->flags |= FLAG_DONE;
+	if (skc_flags & (1UL << SOCK_KEEPOPEN))
+		e->flags |= FLAG_KEEPOPEN;
+	if ((skc_flags & (1UL << SOCK_LINGER)) && peek(sk, sk_lingertime) == 0)
+		e->flags |= FLAG_LINGER0;
+	if (peek(tp, linger2) < 0)
+		e->flags |= FLAG_LINGER2_NEG;
+	if (peek(tp, inet_conn.icsk_user_timeout))
+		e->flags |= FLAG_USER_TIMEOUT;
+}
+
+#endif

@@ -1,0 +1,77 @@
+package probe
+
+import (
+	"errors"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+)
+
+// try finds out about a feature by loading the smallest program that needs it.
+func (f *feature) try() Answer {
+	if f.attempt == nil {
+		return CannotTell
+	}
+	err := f.attempt()
+	if err == nil {
+		return Yes
+	}
+	var refused *ebpf.VerifierError
+	if errors.As(err, &refused) || errors.Is(err, ebpf.ErrNotSupported) {
+		return No
+	}
+	return CannotTell // as without privilege
+}
+
+// tryProgram loads a program and unloads it.
+func tryProgram(attachType ebpf.AttachType, to string, body ...asm.Instruction) error {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.Tracing, AttachType: attachType, AttachTo: to, License: "Dual BSD/GPL",
+		Instructions: append(body, asm.Mov.Imm(asm.R0, 0), asm.Return()),
+	})
+	if err != nil {
+		return err
+	}
+	return prog.Close()
+}
+
+// firstArgument loads the first argument of a tracepoint.
+func firstArgument(to asm.Register) asm.Instruction { return asm.LoadMem(to, asm.R1, 0, asm.DWord) }
+
+func tryCookieHelper() error {
+	return tryProgram(ebpf.AttachTraceRawTp, "inet_sock_set_state",
+		firstArgument(asm.R1), asm.FnGetSocketCookie.Call())
+}
+
+func tryTaskBTF() error {
+	return tryProgram(ebpf.AttachTraceRawTp, "inet_sock_set_state", asm.FnGetCurrentTaskBtf.Call())
+}
+
+func trySkStorage() error {
+	number := &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
+	m, err := ebpf.NewMap(&ebpf.MapSpec{
+		Type: ebpf.SkStorage, KeySize: 4, ValueSize: 4, Key: number, Value: number, Flags: 1, // BPF_F_NO_PREALLOC
+	})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return tryProgram(ebpf.AttachTraceRawTp, "inet_sock_set_state",
+		firstArgument(asm.R2), asm.LoadMapPtr(asm.R1, m.FD()),
+		asm.Mov.Imm(asm.R3, 0), asm.Mov.Imm(asm.R4, 0), asm.FnSkStorageGet.Call())
+}
+
+func trySockFromFile() error {
+	const file = 24 // struct bpf_iter__task_file: three words before it
+	return tryProgram(ebpf.AttachTraceIter, "task_file",
+		asm.LoadMem(asm.R1, asm.R1, file, asm.DWord), asm.JEq.Imm(asm.R1, 0, "none"),
+		asm.FnSockFromFile.Call(), asm.Mov.Imm(asm.R0, 0).WithSymbol("none"))
+}
+
+// tryArgument reads an argument of a tracepoint, counted from 0.
+func tryArgument(hook string, index int16) func() error {
+	return func() error {
+		return tryProgram(ebpf.AttachTraceRawTp, hook, asm.LoadMem(asm.R2, asm.R1, 8*index, asm.DWord))
+	}
+}
