@@ -17,8 +17,8 @@ func TestTraceTellsEveryConnection(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
 	for _, o := range []kerneltest.ChurnOptions{
-		{Connections: manyConnections, Clients: 1},
-		{Connections: manyConnections, Clients: 1, IPv6: true, Reset: true},
+		{Connections: kerneltest.Load(manyConnections), Clients: 1},
+		{Connections: kerneltest.Load(manyConnections), Clients: 1, IPv6: true, Reset: true},
 	} {
 		t.Run(fmt.Sprintf("IPv6=%v,Reset=%v", o.IPv6, o.Reset), func(t *testing.T) {
 			ns := kerneltest.NewNetns(t)

@@ -123,8 +123,8 @@ func TestSocketsAgreesWithSS(t *testing.T) {
 	ns.Named(fmt.Sprintf("tcpwatch-e2e-%d", os.Getpid())) // this process's fd alone does not show the way
 	furnish(t, ns)
 	ns.Do(func() {
-		kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 500})
-		kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 500, IPv6: true})
+		kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(500)})
+		kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(500), IPv6: true})
 	})
 	t.Run("quiet", func(t *testing.T) { agree(t, ns, false) })
 	t.Run("churning", func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestSocketsAgreesWithSS(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 200, Clients: 1}) })
+					ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(200), Clients: 1}) })
 				}
 			}
 		}()

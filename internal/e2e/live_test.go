@@ -19,29 +19,18 @@ type screen struct {
 	status string // file that gets the program's exit code
 }
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // newScreen runs a command line in a terminal of the given size.
 func newScreen(t *testing.T, width, height int, command string) *screen {
 	t.Helper()
-	if _, err := exec.LookPath("tmux"); err != nil {
-		missing(t, "needs tmux: apt-get install tmux")
-	}
+	kerneltest.NeedProgram(t, "tmux")
 	dir := t.TempDir()
 	s := &screen{t: t, socket: filepath.Join(dir, "tmux"), status: filepath.Join(dir, "status")}
 	s.tmux("new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height),
 		command+"; echo $? > "+s.status+"; stty -a > "+s.status+".tty; exec sleep 60")
 	t.Cleanup(func() { _ = exec.Command("tmux", "-S", s.socket, "kill-server").Run() })
 	return s
-}
-
-// missing skips, or fails where nothing may be missing.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv(kerneltest.RequireKernel) == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }
 
 func (s *screen) tmux(args ...string) string {

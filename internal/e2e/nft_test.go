@@ -11,9 +11,7 @@ import (
 // dropped there was sent without an error.
 func nft(t *testing.T, ns *kerneltest.Netns, rules ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("nft"); err != nil {
-		missing(t, "needs nft to drop packets: apt-get install nftables")
-	}
+	kerneltest.NeedProgram(t, "nft")
 	commands := [][]string{
 		{"add", "table", "inet", "t"},
 		{"add", "chain", "inet", "t", "in", "{ type filter hook input priority 0; }"},

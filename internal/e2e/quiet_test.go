@@ -70,7 +70,7 @@ func TestFirstLineComesSoon(t *testing.T) {
 	r := start(t, "trace", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()))
 	r.ready(ns)
 	took := time.Since(began)
-	if most := 5 * time.Second; took > most { // ten times what it takes on a busy machine
+	if most := kerneltest.Within(5 * time.Second); took > most { // ten times what it takes on a busy machine
 		t.Errorf("the first event was told of %v after the start, want at most %v", took, most)
 	}
 	t.Logf("the first event was told of %v after the start", took)

@@ -23,8 +23,8 @@ func TestReplaySaysTheSame(t *testing.T) {
 	var made []kerneltest.Churned
 	ns.Do(func() {
 		for _, o := range []kerneltest.ChurnOptions{
-			{Connections: 500}, {Connections: 500, Reset: true},
-			{Connections: 500, IPv6: true}, {Connections: 500, IPv6: true, Reset: true},
+			{Connections: kerneltest.Load(500)}, {Connections: kerneltest.Load(500), Reset: true},
+			{Connections: kerneltest.Load(500), IPv6: true}, {Connections: kerneltest.Load(500), IPv6: true, Reset: true},
 		} {
 			made = append(made, kerneltest.Churn(t, o))
 		}

@@ -119,7 +119,7 @@ func (c Churned) Total() int {
 func (c Churned) Rate() float64 { return float64(c.Connections) / c.Elapsed.Seconds() }
 
 // churnPatience bounds each system call that may wait for the other end.
-const churnPatience = 10 * time.Second
+const churnPatience = 30 * time.Second
 
 // perListener is how many connections go to one listener's port, and
 // perAddress how many of them to one address. A connected or waiting socket

@@ -15,9 +15,9 @@ func TestChurnCountsMatchTheWitness(t *testing.T) {
 	// the machine: the default range begins above.
 	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
 	for _, o := range []ChurnOptions{
-		{Connections: 20000},
-		{Connections: 20000, Reset: true},
-		{Connections: 20000, IPv6: true, Clients: 3},
+		{Connections: Load(20000)},
+		{Connections: Load(20000), Reset: true},
+		{Connections: Load(20000), IPv6: true, Clients: 3},
 		{Connections: 1, Clients: 4, Addr: IPv4.Loopback()},
 	} {
 		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {

@@ -65,9 +65,6 @@ func TestLeakCheckWaitsForWhatEndsLate(t *testing.T) {
 }
 
 func TestLeakCheckFailsOnAGoroutine(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the whole patience")
-	}
 	fake := &failures{TB: t}
 	LeakCheck(fake)
 	release := make(chan struct{})

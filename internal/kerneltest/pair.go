@@ -58,7 +58,7 @@ func Pair(t testing.TB, f Family) (client, server *net.TCPConn) {
 }
 
 // connectLimit bounds how long connecting over loopback may take.
-const connectLimit = 10 * time.Second
+const connectLimit = 30 * time.Second
 
 func connect(l *net.TCPListener) (client, server *net.TCPConn, err error) {
 	d := net.Dialer{Timeout: connectLimit}

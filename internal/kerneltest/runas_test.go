@@ -55,9 +55,6 @@ func statusLines(text string) map[string]string {
 
 func TestBuiltBinaryRunsAsNobody(t *testing.T) {
 	RequireRoot(t)
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
 	path := BuildTcpwatch(t)
 	if again := BuildTcpwatch(t); again != path {
 		t.Errorf("built twice: %s, %s", path, again)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // between returns a filter for the transitions of one connection and its
 // listener.
@@ -102,7 +102,7 @@ func TestWitnessFailsOnLoss(t *testing.T) {
 	if err := w.start(WitnessOptions{BufferKB: 8}); err != nil {
 		t.Fatal(err)
 	}
-	Churn(t, ChurnOptions{Connections: 2000})
+	Churn(t, ChurnOptions{Connections: Load(2000)})
 	if err := w.drain(); err == nil {
 		t.Error("no error though the buffer is far too small")
 	}

@@ -80,14 +80,24 @@ func TestMissingRequiredHookIsAnError(t *testing.T) {
 func TestResetReasonNames(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	p := load(t, Options{InventoryOnly: true})
-	if len(p.Features.ResetReasons) == 0 {
-		t.Skip("this kernel gives no reset reasons (Linux before 6.10)")
-	}
+	needs(t, ResetReason)
 	if !slices.Contains(valuesOf(p.Features.ResetReasons), "NOT_SPECIFIED") {
 		t.Errorf("reset reasons %v", p.Features.ResetReasons)
 	}
 	if got := p.Features.ResetReasonName(1 << 30); got != "unknown(1073741824)" {
 		t.Errorf("an unknown reason is %q", got)
+	}
+}
+
+// needs skips the test on a kernel that refuses the smallest program that needs
+// a feature. What the probe under test says of it does not count.
+func needs(t *testing.T, which Feature) {
+	t.Helper()
+	switch row := &features[which]; row.try() {
+	case No:
+		kerneltest.SkipProved(t, "the kernel lacks "+row.since, row.attempt())
+	case CannotTell:
+		t.Fatalf("cannot tell whether the kernel has %s", row.since)
 	}
 }
 

@@ -18,14 +18,16 @@ func TestFullRingLosesExactly(t *testing.T) {
 	p := load(t, Options{NoInventory: true, RingSize: os.Getpagesize()})
 	b := openBooks(t, p)
 	var made kerneltest.Churned
-	ns.Do(func() { made = kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 3000}) })
+	ns.Do(func() { made = kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(3000)}) })
 	b.check(t)
 
 	// Now somebody reads, while there is more to lose.
 	c := newTally(ns.Inum())
 	f := follow(t, p, c)
 	var again kerneltest.Churned
-	ns.Do(func() { again = kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 3000, Reset: true}) })
+	ns.Do(func() {
+		again = kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(3000), Reset: true})
+	})
 	hidden := b.check(t)
 	f.stop(t)
 	lost, nested := checkDelivered(t, p, f.live.Delivered())
