@@ -1,6 +1,7 @@
 package vmrun
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,7 +58,11 @@ func runJob(frames *frameWriter) error {
 	if err := prepare(job); err != nil {
 		return err
 	}
-	if err := frames.send(frameStarted, nil); err != nil {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return err
+	}
+	if err := frames.send(frameStarted, bytes.TrimSpace(release)); err != nil {
 		return err
 	}
 	code, err := runProgram(job, frames)

@@ -106,6 +106,17 @@ func (c *Config) pairs(k Kernel, job *Job, init string) ([]pair, error) {
 	return pairs, nil
 }
 
+// addedPrograms returns the names of the programs to add.
+func (c *Config) addedPrograms() []string {
+	var names []string
+	for _, add := range c.Add {
+		if !strings.ContainsAny(add, "/:") {
+			names = append(names, add)
+		}
+	}
+	return names
+}
+
 // parseAdd reads what a user wants in the guest: HOST:GUEST, a path, or the
 // name of a program.
 func parseAdd(add string) (pair, error) {

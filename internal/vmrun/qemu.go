@@ -131,7 +131,7 @@ func startMachine(ctx context.Context, k Kernel, initramfs *os.File, c *Config) 
 	return m, nil
 }
 
-// stop ends QEMU, and waits for it.
+// stop ends QEMU, and waits for it. It may be called again.
 func (m *machine) stop() {
 	_ = m.cmd.Process.Kill() // it may have ended
 	<-m.exited
