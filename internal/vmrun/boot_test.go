@@ -21,7 +21,7 @@ func requireKernel(t *testing.T, series string) (cache string) {
 	if os.Getenv("TCPWATCH_VM") != "1" {
 		t.Skip("boots kernels, a minute of one processor: only with TCPWATCH_VM=1, after vmrun fetch")
 	}
-	if err := need(qemuProgram, "go"); err != nil {
+	if err := need(amd64.qemu, "go"); err != nil {
 		t.Skip(err)
 	}
 	cache, err := DefaultCache()
@@ -39,7 +39,7 @@ func buildTools(t *testing.T) tools {
 	dir := t.TempDir()
 	build := func(name, pkg string) string {
 		file := filepath.Join(dir, name)
-		if _, err := goCommand(t.Context(), "build", "-o", file, pkg); err != nil {
+		if _, err := goCommand(t.Context(), &amd64, "build", "-o", file, pkg); err != nil {
 			t.Fatal(err)
 		}
 		return file

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// testBinary is the tests of one package.
-type testBinary struct {
-	name string // the package's path within the module
+// testPackage is a package that has tests.
+type testPackage struct {
+	name string // its path within the module
+	path string
 	dir  string
-	file string
 }
 
 // Prebuilt is a command that is built once, and whose path in the guest the
@@ -43,51 +43,66 @@ func (p Prebuilt) guest() string { return path.Join("/usr/local/bin", path.Base(
 // has to unpack.
 const stripped = "-ldflags=-s -w"
 
-// buildTests builds the tests of all packages that have some, in dir.
-func buildTests(ctx context.Context, dir string, patterns []string) ([]testBinary, error) {
+// testPackages finds the packages that have tests.
+func testPackages(ctx context.Context, patterns []string) ([]testPackage, error) {
 	const format = "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Module.Path}}\t{{.Dir}}{{end}}"
-	out, err := goCommand(ctx, append([]string{"list", "-f", format}, patterns...)...)
+	out, err := goCommand(ctx, &amd64, append([]string{"list", "-f", format}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}
-	var binaries []testBinary
+	var packages []testPackage
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Split(strings.TrimSpace(line), "\t")
-		if len(fields) != 3 {
-			continue
+		if len(fields) == 3 {
+			packages = append(packages, testPackage{strings.TrimPrefix(fields[0], fields[1]+"/"), fields[0], fields[2]})
 		}
-		b := testBinary{name: strings.TrimPrefix(fields[0], fields[1]+"/"), dir: fields[2]}
-		b.file = filepath.Join(dir, strings.ReplaceAll(b.name, "/", "-")+".test")
-		if _, err := goCommand(ctx, "test", "-c", stripped, "-o", b.file, fields[0]); err != nil {
-			return nil, err
-		}
-		binaries = append(binaries, b)
 	}
-	if binaries == nil {
+	if packages == nil {
 		return nil, fmt.Errorf("no tests in %s", strings.Join(patterns, " "))
 	}
-	return binaries, nil
+	return packages, nil
 }
 
-// buildPrebuilt builds commands in dir, and returns what a guest needs to have
-// them: entries of Config.Add and Config.Env.
-func buildPrebuilt(ctx context.Context, dir string, commands []Prebuilt) (add, env []string, err error) {
-	for _, p := range commands {
-		file := filepath.Join(dir, path.Base(p.Package))
-		if _, err := goCommand(ctx, "build", stripped, "-o", file, p.Package); err != nil {
-			return nil, nil, err
+// kit is what the guests of one architecture run.
+type kit struct {
+	init  string            // empty: this program
+	tests map[string]string // binaries, by the path of their package
+	add   []string          // for Config.Add
+	env   []string          // for Config.Env
+}
+
+// buildKit builds tests and commands in dir.
+func buildKit(ctx context.Context, dir string, a *arch, packages []testPackage, commands []Prebuilt) (*kit, error) {
+	k := &kit{tests: map[string]string{}}
+	var err error
+	if !a.native() {
+		if k.init, err = buildInit(ctx, dir, a); err != nil {
+			return nil, err
 		}
-		add = append(add, file+":"+p.guest())
-		env = append(env, p.Env+"="+p.guest())
 	}
-	return add, env, nil
+	for _, p := range packages {
+		file := filepath.Join(dir, a.name, strings.ReplaceAll(p.name, "/", "-")+".test")
+		if _, err := goCommand(ctx, a, "test", "-c", stripped, "-o", file, p.path); err != nil {
+			return nil, err
+		}
+		k.tests[p.path] = file
+	}
+	for _, p := range commands {
+		file := filepath.Join(dir, a.name, path.Base(p.Package))
+		if _, err := goCommand(ctx, a, "build", stripped, "-o", file, p.Package); err != nil {
+			return nil, err
+		}
+		k.add = append(k.add, file+":"+p.guest())
+		k.env = append(k.env, p.Env+"="+p.guest())
+	}
+	return k, nil
 }
 
-// goCommand runs the go command for static programs, and returns what it
-// printed.
-func goCommand(ctx context.Context, args ...string) ([]byte, error) {
+// goCommand runs the go command for static programs of an architecture, and
+// returns what it printed.
+func goCommand(ctx context.Context, a *arch, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+a.name)
 	cmd.SysProcAttr = dieWithParent()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

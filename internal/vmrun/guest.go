@@ -34,19 +34,6 @@ func guest() error {
 	if err := mountAll(); err != nil {
 		return err
 	}
-	tty, err := openRaw(framesTTY)
-	if err != nil {
-		return err
-	}
-	frames := &frameWriter{w: tty}
-	if err := runJob(frames); err != nil {
-		err = errors.Join(err, frames.send(frameFailed, []byte(err.Error())))
-		return errors.Join(err, drain(tty))
-	}
-	return drain(tty)
-}
-
-func runJob(frames *frameWriter) error {
 	data, err := os.ReadFile(jobPath)
 	if err != nil {
 		return err
@@ -55,6 +42,19 @@ func runJob(frames *frameWriter) error {
 	if err != nil {
 		return err
 	}
+	tty, err := openRaw(job.TTY)
+	if err != nil {
+		return err
+	}
+	frames := &frameWriter{w: tty}
+	if err := runJob(job, frames); err != nil {
+		err = errors.Join(err, frames.send(frameFailed, []byte(err.Error())))
+		return errors.Join(err, drain(tty))
+	}
+	return drain(tty)
+}
+
+func runJob(job *Job, frames *frameWriter) error {
 	if err := prepare(job); err != nil {
 		return err
 	}

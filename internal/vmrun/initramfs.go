@@ -89,6 +89,9 @@ func (c *Config) pairs(k Kernel, job *Job, init string) ([]pair, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !k.runs(p.host) {
+			continue
+		}
 		pairs = append(pairs, p)
 	}
 	for _, p := range pairs {

@@ -192,7 +192,7 @@ func TestHasVirtualisation(t *testing.T) {
 func TestOutDir(t *testing.T) {
 	host := filepath.Join(t.TempDir(), "out")
 	c := Config{Binary: "x.test", Timeout: time.Second, OutDir: host}
-	job, out, err := c.job(Kernel{Series: "6.1"})
+	job, out, err := c.job(Kernel{Series: "6.1", series: &allSeries[1]})
 	if err != nil {
 		t.Fatal(err)
 	}

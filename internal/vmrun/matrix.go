@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +15,7 @@ import (
 // Matrix runs the tests of several packages on several kernels, each package
 // on each kernel in a guest of its own.
 type Matrix struct {
-	Config   Config // Kernel, Binary, Args, Dir and OutDir are filled in
+	Config   Config // Kernel, Binary, Args, Dir, Init and OutDir are filled in
 	Kernels  []string
 	Packages []string // patterns, as of go list; those that take longest had best be first
 	TestArgs []string
@@ -45,12 +46,16 @@ func (m *Matrix) Run(ctx context.Context) (results *Results, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	binaries, err := m.build(ctx, dir)
+	packages, err := testPackages(ctx, m.Packages)
 	if err != nil {
 		return nil, err
 	}
-	results = newResults(m.Kernels, binaries)
-	m.runAll(ctx, binaries, results, begin)
+	kits, err := m.build(ctx, dir, packages)
+	if err != nil {
+		return nil, err
+	}
+	results = newResults(m.Kernels, packages)
+	m.runAll(ctx, kits, packages, results, begin)
 	results.WallSeconds = seconds(time.Since(begin))
 	results.OK = results.allOK()
 	if ctx.Err() != nil && !results.OK {
@@ -75,35 +80,47 @@ func (m *Matrix) check() error {
 // Need returns an error that says what to install if a program is missing that
 // the matrix needs, or one of more.
 func (m *Matrix) Need(more ...string) error {
-	programs := append(m.Config.addedPrograms(), "go", qemuProgram)
+	programs := append(m.Config.addedPrograms(), "go")
+	for _, name := range m.Kernels {
+		if s, ok := findSeries(name); ok {
+			programs = append(programs, s.arch.qemu)
+		}
+	}
 	return need(append(programs, more...)...)
 }
 
-// build makes everything that the guests are to run.
-func (m *Matrix) build(ctx context.Context, dir string) ([]testBinary, error) {
-	add, env, err := buildPrebuilt(ctx, dir, m.Prebuilt)
-	if err != nil {
-		return nil, err
+// build makes everything that the guests are to run: a kit for each kernel.
+func (m *Matrix) build(ctx context.Context, dir string, packages []testPackage) (map[string]*kit, error) {
+	built := map[*arch]*kit{}
+	kits := map[string]*kit{}
+	for _, name := range m.Kernels {
+		s, _ := findSeries(name) // check has found it
+		if built[s.arch] == nil {
+			k, err := buildKit(ctx, dir, s.arch, packages, m.Prebuilt)
+			if err != nil {
+				return nil, err
+			}
+			built[s.arch] = k
+		}
+		kits[name] = built[s.arch]
 	}
-	m.Config.Add = append(m.Config.Add, add...)
-	m.Config.Env = append(m.Config.Env, env...)
-	return buildTests(ctx, dir, m.Packages)
+	return kits, nil
 }
 
 // runAll fills in the results, some guests at a time.
-func (m *Matrix) runAll(ctx context.Context, binaries []testBinary, results *Results, begin time.Time) {
+func (m *Matrix) runAll(ctx context.Context, kits map[string]*kit, packages []testPackage, results *Results, begin time.Time) {
 	type task struct {
-		binary testBinary
+		pkg    testPackage
 		kernel *KernelResult
 		result *PackageResult // no two tasks have the same
 	}
 	tasks := make(chan task)
-	progress := &progress{begin: begin, total: len(binaries) * len(m.Kernels)}
+	progress := &progress{begin: begin, total: len(packages) * len(m.Kernels)}
 	var workers sync.WaitGroup
 	for range m.Jobs {
 		workers.Go(func() {
 			for t := range tasks {
-				r, release, output := m.one(ctx, t.binary, t.kernel.Series)
+				r, release, output := m.one(ctx, kits[t.kernel.Series], t.pkg, t.kernel.Series)
 				if ctx.Err() != nil {
 					continue
 				}
@@ -112,11 +129,11 @@ func (m *Matrix) runAll(ctx context.Context, binaries []testBinary, results *Res
 			}
 		})
 	}
-	for i, b := range binaries {
+	for i, p := range packages {
 		for k := range results.Kernels {
 			kernel := &results.Kernels[k]
 			select {
-			case tasks <- task{b, kernel, &kernel.Packages[i]}:
+			case tasks <- task{p, kernel, &kernel.Packages[i]}:
 			case <-ctx.Done():
 			}
 		}
@@ -126,17 +143,20 @@ func (m *Matrix) runAll(ctx context.Context, binaries []testBinary, results *Res
 }
 
 // one runs one package on one kernel.
-func (m *Matrix) one(ctx context.Context, b testBinary, kernel string) (r PackageResult, release string, output []byte) {
+func (m *Matrix) one(ctx context.Context, k *kit, p testPackage, kernel string) (r PackageResult, release string, output []byte) {
 	var out lockedBuffer
 	config := m.Config
-	config.Kernel, config.Binary, config.Dir, config.Args = kernel, b.file, b.dir, m.TestArgs
+	config.Kernel, config.Binary, config.Dir, config.Args = kernel, k.tests[p.path], p.dir, m.TestArgs
+	config.Init = k.init
+	config.Add = slices.Concat(m.Config.Add, k.add)
+	config.Env = slices.Concat(m.Config.Env, k.env)
 	config.Stdout, config.Stderr = &out, &out
 	if m.OutDir != "" {
-		config.OutDir = filepath.Join(m.OutDir, kernel, b.name)
+		config.OutDir = filepath.Join(m.OutDir, kernel, p.name)
 	}
 	result, err := Run(ctx, config)
 	r = PackageResult{
-		Package: b.name, OK: err == nil && result.Code == 0, Seconds: seconds(result.Total),
+		Package: p.name, OK: err == nil && result.Code == 0, Seconds: seconds(result.Total),
 		BootSeconds: seconds(result.Boot), Tests: parseTests(out.String()), Files: result.Files,
 	}
 	if err != nil {

@@ -10,19 +10,20 @@ import (
 // installs names Debian's package of each program that this one runs or packs,
 // where it is not called as the program.
 var installs = map[string]string{
-	"qemu-system-x86_64": "qemu-system-x86",
-	"xz":                 "xz-utils",
-	"dpkg-deb":           "dpkg",
-	"apt-get":            "apt",
-	"apt-cache":          "apt",
-	"go":                 "golang-go",
-	"ss":                 "iproute2",
-	"tc":                 "iproute2",
-	"ip":                 "iproute2",
-	"nft":                "nftables",
-	"unshare":            "util-linux",
-	"sleep":              "coreutils",
-	"sh":                 "dash",
+	"qemu-system-x86_64":  "qemu-system-x86",
+	"qemu-system-aarch64": "qemu-system-arm",
+	"xz":                  "xz-utils",
+	"dpkg-deb":            "dpkg",
+	"apt-get":             "apt",
+	"apt-cache":           "apt",
+	"go":                  "golang-go",
+	"ss":                  "iproute2",
+	"tc":                  "iproute2",
+	"ip":                  "iproute2",
+	"nft":                 "nftables",
+	"unshare":             "util-linux",
+	"sleep":               "coreutils",
+	"sh":                  "dash",
 }
 
 // FetchPrograms returns the programs that Fetcher runs.

@@ -75,7 +75,7 @@ func (r *Results) Save(dir string) error {
 }
 
 // newResults returns results of packages none of which has run.
-func newResults(kernels []string, packages []testBinary) *Results {
+func newResults(kernels []string, packages []testPackage) *Results {
 	r := &Results{}
 	for _, k := range kernels {
 		kernel := KernelResult{Series: k}

@@ -10,7 +10,7 @@ import (
 )
 
 func someResults() *Results {
-	r := newResults([]string{"5.10", "7"}, []testBinary{{name: "internal/probe"}, {name: "internal/e2e"}})
+	r := newResults([]string{"5.10", "7"}, []testPackage{{name: "internal/probe"}, {name: "internal/e2e"}})
 	r.WallSeconds = 61.2
 	r.Kernels[0].Release = "5.10.0-46-cloud-amd64"
 	r.Kernels[0].Packages[0] = PackageResult{
@@ -74,7 +74,7 @@ func TestResultsAreSaved(t *testing.T) {
 }
 
 func TestAllOK(t *testing.T) {
-	r := newResults([]string{"6.1"}, []testBinary{{name: "a"}, {name: "b"}})
+	r := newResults([]string{"6.1"}, []testPackage{{name: "a"}, {name: "b"}})
 	for i := range r.Kernels[0].Packages {
 		if r.allOK() {
 			t.Errorf("all is well before package %d has run", i)

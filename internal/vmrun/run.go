@@ -30,7 +30,7 @@ type Config struct {
 	Stdout   io.Writer
 	Stderr   io.Writer
 	Verbose  bool   // show the kernel's messages
-	Init     string // the static vmrun to be /init; empty is this program
+	Init     string // the static vmrun to be /init; empty is this program, or one built for the kernel's processor
 	OutDir   string // for what the program writes into $VMRUN_OUT; empty: it has no such variable
 }
 
@@ -54,11 +54,21 @@ const (
 
 // Run boots the kernel, runs the program in it and returns when the guest has
 // ended. The error is about the guest or the runner, never about the program.
-func Run(ctx context.Context, c Config) (Result, error) {
+func Run(ctx context.Context, c Config) (result Result, err error) {
 	begin := time.Now()
 	k, err := c.fill()
 	if err != nil {
 		return Result{}, err
+	}
+	if c.Init == "" {
+		dir, makeErr := os.MkdirTemp("", "vmrun-")
+		if makeErr != nil {
+			return Result{}, makeErr
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		if c.Init, err = buildInit(ctx, dir, k.series.arch); err != nil {
+			return Result{}, err
+		}
 	}
 	job, out, err := c.job(k)
 	if err != nil {
@@ -105,7 +115,11 @@ func Run(ctx context.Context, c Config) (Result, error) {
 
 // fill sets defaults and checks that everything needed is there.
 func (c *Config) fill() (Kernel, error) {
-	if err := need(append(c.addedPrograms(), qemuProgram)...); err != nil {
+	k, err := FindKernel(c.Cache, c.Kernel)
+	if err != nil {
+		return Kernel{}, err
+	}
+	if err := need(append(c.addedPrograms(), k.series.arch.qemu)...); err != nil {
 		return Kernel{}, err
 	}
 	if c.CPUs == 0 {
@@ -114,21 +128,14 @@ func (c *Config) fill() (Kernel, error) {
 	if c.MemoryMB == 0 {
 		c.MemoryMB = 1024
 	}
-	if c.Init == "" {
+	if c.Init == "" && k.series.arch.native() {
 		exe, err := os.Executable()
 		if err != nil {
 			return Kernel{}, fmt.Errorf("find own program: %w", err)
 		}
 		c.Init = exe
 	}
-	interpreter, _, err := linkage(c.Init)
-	if err != nil {
-		return Kernel{}, err
-	}
-	if interpreter != "" {
-		return Kernel{}, fmt.Errorf("%s, which is to be /init, is linked dynamically: build it with CGO_ENABLED=0", c.Init)
-	}
-	return FindKernel(c.Cache, c.Kernel)
+	return k, checkBinary(c.Binary, k)
 }
 
 // job translates the configuration for the guest.
@@ -157,6 +164,7 @@ func (c *Config) job(k Kernel) (*Job, outputs, error) {
 		Env:     append(env, c.Env...),
 		Modules: modules,
 		Timeout: c.Timeout,
+		TTY:     k.series.arch.tty,
 		OutDirs: dirs,
 	}, out, nil
 }
@@ -180,7 +188,7 @@ func explain(ctx context.Context, err error, k Kernel, m *machine, con *console)
 	}
 	text := fmt.Sprintf("its last messages:\n%s", indent(lines))
 	if s := strings.TrimSpace(m.stderr.String()); s != "" && m.ended() {
-		text += "\n" + qemuProgram + " said: " + s
+		text += "\n" + k.series.arch.qemu + " said: " + s
 	}
 	return fmt.Errorf("kernel %s: %w; %s", k.Series, err, text)
 }
