@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -46,7 +47,7 @@ const stripped = "-ldflags=-s -w"
 // testPackages finds the packages that have tests.
 func testPackages(ctx context.Context, patterns []string) ([]testPackage, error) {
 	const format = "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Module.Path}}\t{{.Dir}}{{end}}"
-	out, err := goCommand(ctx, &amd64, append([]string{"list", "-f", format}, patterns...)...)
+	out, err := goCommand(ctx, runtime.GOARCH, append([]string{"list", "-f", format}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -82,14 +83,14 @@ func buildKit(ctx context.Context, dir string, a *arch, packages []testPackage, 
 	}
 	for _, p := range packages {
 		file := filepath.Join(dir, a.name, strings.ReplaceAll(p.name, "/", "-")+".test")
-		if _, err := goCommand(ctx, a, "test", "-c", stripped, "-o", file, p.path); err != nil {
+		if _, err := goCommand(ctx, a.name, "test", "-c", stripped, "-o", file, p.path); err != nil {
 			return nil, err
 		}
 		k.tests[p.path] = file
 	}
 	for _, p := range commands {
 		file := filepath.Join(dir, a.name, path.Base(p.Package))
-		if _, err := goCommand(ctx, a, "build", stripped, "-o", file, p.Package); err != nil {
+		if _, err := goCommand(ctx, a.name, "build", stripped, "-o", file, p.Package); err != nil {
 			return nil, err
 		}
 		k.add = append(k.add, file+":"+p.guest())
@@ -100,9 +101,9 @@ func buildKit(ctx context.Context, dir string, a *arch, packages []testPackage, 
 
 // goCommand runs the go command for static programs of an architecture, and
 // returns what it printed.
-func goCommand(ctx context.Context, a *arch, args ...string) ([]byte, error) {
+func goCommand(ctx context.Context, arch string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+a.name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	cmd.SysProcAttr = dieWithParent()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -17,7 +17,7 @@ func buildInit(ctx context.Context, dir string, a *arch) (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, "init-"+a.name)
-	if _, err := goCommand(ctx, a, "build", stripped, "-o", file, initPackage); err != nil {
+	if _, err := goCommand(ctx, a.name, "build", stripped, "-o", file, initPackage); err != nil {
 		return "", fmt.Errorf("build /init for %s, which takes the module's directory: %w", a.name, err)
 	}
 	return file, nil
