@@ -1,12 +1,36 @@
 # The few targets worth a name; plain go commands do the rest.
 
-.PHONY: all test generate lint bench bench-peers
+.PHONY: all test test-kernels test-arm64 kernels-verify generate lint bench bench-peers
 
 all:
 	go build ./cmd/tcpwatch
 
 test:
 	go test ./...
+
+# The tests of the real kernel on other kernels, in QEMU: docs/testing-kernels.md.
+# Packages that take longest come first.
+KERNELS = 5.10,6.1,6.12,7
+KERNEL_PACKAGES = ./internal/probe ./internal/e2e ./internal/kerneltest ./internal/netns ./internal/demo
+KERNEL_MODULES = veth,sch_netem,tun,nf_tables,?nft_counter,nft_numgen,nft_limit,nft_ct,nft_reject_ipv4,nft_reject_ipv6,nft_reject_inet,tcp_diag,?mptcp_diag
+# tmux wants a terminal described, and a locale.
+KERNEL_PROGRAMS = ss,nft,tmux,unshare,id,/bin/sh,/bin/cat,/bin/true,/bin/sleep,/lib/terminfo,/usr/lib/locale/C.utf8
+KERNEL_FLAGS = -skips
+VMRUN = CGO_ENABLED=0 go run ./internal/vmrun/cmd/vmrun
+
+test-kernels:
+	$(VMRUN) matrix -fetch -k '$(KERNELS)' -mods '$(KERNEL_MODULES)' -add '$(KERNEL_PROGRAMS)' \
+		-prebuilt TCPWATCH_BINARY=./cmd/tcpwatch -e TCPWATCH_REQUIRE_KERNEL=1 $(KERNEL_FLAGS) $(KERNEL_PACKAGES)
+
+# Whether the committed BPF objects load, attach and report on arm64.
+ARM64_TESTS = TestMissingFeatureIsALoss|TestMissingRequiredHookIsAnError|TestLoneEventIsNotStranded
+
+test-arm64:
+	$(VMRUN) matrix -fetch -k 6.12-arm64 -run '$(ARM64_TESTS)' -e TCPWATCH_REQUIRE_KERNEL=1 $(KERNEL_FLAGS) ./internal/probe
+
+# Fails if a pinned kernel is neither in the cache nor on the mirror any more.
+kernels-verify:
+	$(VMRUN) fetch -strict -k '$(KERNELS),6.12-arm64'
 
 # Rebuilds the BPF objects: needs clang-14 and llvm-14.
 generate:

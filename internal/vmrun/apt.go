@@ -15,12 +15,13 @@ import (
 // apt is apt with one suite as its only source, and with lists, cache and
 // status of its own: the system's are never touched.
 type apt struct {
-	dir string
+	dir  string
+	arch string // as Debian calls it
 }
 
 // newApt makes dir the home of an apt that knows one suite, and reads the
 // suite's signed index.
-func newApt(ctx context.Context, dir string, m Mirrors, s suite) (*apt, error) {
+func newApt(ctx context.Context, dir string, m Mirrors, s suite, arch string) (*apt, error) {
 	for _, sub := range []string{"lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err
@@ -34,7 +35,7 @@ func newApt(ctx context.Context, dir string, m Mirrors, s suite) (*apt, error) {
 	if err := os.WriteFile(filepath.Join(dir, "sources.list"), []byte(source), 0o644); err != nil {
 		return nil, err
 	}
-	a := &apt{dir: dir}
+	a := &apt{dir: dir, arch: arch}
 	// Without the option apt-get would call a failed download a warning.
 	if _, err := a.run(ctx, dir, "apt-get", "-o", "APT::Update::Error-Mode=any", "update"); err != nil {
 		return nil, fmt.Errorf("read index of %s: %w", s.name, err)
@@ -54,8 +55,8 @@ func (a *apt) options() []string {
 		"Dir::State::Lists=" + filepath.Join(a.dir, "lists"),
 		"Dir::State::status=/dev/null",
 		"Dir::Cache=" + filepath.Join(a.dir, "cache"),
-		"APT::Architecture=amd64",
-		"APT::Architectures=amd64",
+		"APT::Architecture=" + a.arch,
+		"APT::Architectures=" + a.arch,
 		"APT::Sandbox::User=root", // the cache is private: apt's own user could not write there
 		"Acquire::Languages=none",
 		"Acquire::Check-Valid-Until=false",

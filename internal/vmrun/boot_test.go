@@ -6,40 +6,83 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// tools are the programs that the boot tests need, built once.
-type tools struct{ init, guest, dir string }
+// bootEnv names the kernels that the boot tests boot: 1 for all, or a list of
+// series. They take half a minute of one processor each.
+const bootEnv = "TCPWATCH_VM"
 
-// requireKernel skips the test unless the kernel can be booted, and says what
-// is missing.
-func requireKernel(t *testing.T, series string) (cache string) {
+// eachKernel runs a test for each kernel that bootEnv names. Something missing
+// is a failure then.
+func eachKernel(t *testing.T, test func(t *testing.T, b tools)) {
 	t.Helper()
-	if os.Getenv("TCPWATCH_VM") != "1" {
-		t.Skip("boots kernels, a minute of one processor: only with TCPWATCH_VM=1, after vmrun fetch")
+	names, err := bootSeries(os.Getenv(bootEnv))
+	if err != nil {
+		t.Fatalf("%s: %v", bootEnv, err)
 	}
-	if err := need(qemuProgram, "go"); err != nil {
-		t.Skip(err)
+	if names == nil {
+		t.Skip("boots kernels: only with " + bootEnv + "=1, or =6.1 for one, after vmrun fetch")
 	}
 	cache, err := DefaultCache()
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
-	if _, err := FindKernel(cache, series); err != nil {
-		t.Skip(err)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			k, err := FindKernel(cache, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := need(k.series.arch.qemu, "go"); err != nil {
+				t.Fatal(err)
+			}
+			test(t, buildTools(t, cache, k))
+		})
 	}
-	return cache
 }
 
-func buildTools(t *testing.T) tools {
+// bootSeries reads the value of bootEnv.
+func bootSeries(value string) ([]string, error) {
+	switch value {
+	case "", "0":
+		return nil, nil
+	case "1":
+		return SeriesNames(), nil
+	}
+	return ParseSeries(value)
+}
+
+func TestBootSeries(t *testing.T) {
+	for value, want := range map[string][]string{"": nil, "0": nil, "1": SeriesNames(), "6.1,7.3": {"6.1", "7"}} {
+		if got, err := bootSeries(value); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q means %v, %v; want %v", value, got, err, want)
+		}
+	}
+	if got, err := bootSeries("yes"); err == nil {
+		t.Errorf("yes means %v", got)
+	}
+}
+
+// tools are the programs that the boot tests need, for one kernel.
+type tools struct {
+	runner string // vmrun, for this machine
+	guest  string // for the kernel's
+	dir    string // with testdata
+	cache  string
+	kernel Kernel
+}
+
+func buildTools(t *testing.T, cache string, k Kernel) tools {
 	t.Helper()
 	dir := t.TempDir()
-	build := func(name, pkg string) string {
+	build := func(name, arch, pkg string) string {
 		file := filepath.Join(dir, name)
-		if _, err := goCommand(t.Context(), "build", "-o", file, pkg); err != nil {
+		if _, err := goCommand(t.Context(), arch, "build", "-o", file, pkg); err != nil {
 			t.Fatal(err)
 		}
 		return file
@@ -52,7 +95,19 @@ func buildTools(t *testing.T) tools {
 			t.Fatal(err)
 		}
 	}
-	return tools{init: build("vmrun", "./cmd/vmrun"), guest: build("guest", "./testdata/guest"), dir: dir}
+	return tools{
+		runner: build("vmrun", runtime.GOARCH, "./cmd/vmrun"),
+		guest:  build("guest", k.series.arch.name, "./testdata/guest"),
+		dir:    dir, cache: cache, kernel: k,
+	}
+}
+
+// init returns the /init to use: this program is none.
+func (b tools) init() string {
+	if b.kernel.series.arch.native() {
+		return b.runner
+	}
+	return "" // one is built
 }
 
 // ran is what a run printed.
@@ -62,13 +117,13 @@ type ran struct {
 	err            error
 }
 
-func (b tools) run(t *testing.T, cache, series string, change func(*Config), args ...string) ran {
+func (b tools) run(t *testing.T, change func(*Config), args ...string) ran {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	c := Config{
-		Cache: cache, Kernel: series, Binary: b.guest, Args: args, Dir: b.dir, Init: b.init,
+		Cache: b.cache, Kernel: b.kernel.Series, Binary: b.guest, Args: args, Dir: b.dir, Init: b.init(),
 		Timeout: time.Minute, Stdout: &stdout, Stderr: &stderr,
 	}
 	if change != nil {
@@ -81,92 +136,116 @@ func (b tools) run(t *testing.T, cache, series string, change func(*Config), arg
 // Every kernel of the cache boots, has what tests need, and gives back output,
 // files and the exit code.
 func TestBoot(t *testing.T) {
-	for _, series := range SeriesNames() {
-		t.Run(series, func(t *testing.T) {
-			cache := requireKernel(t, series)
-			profile := filepath.Join(t.TempDir(), "c.out")
-			r := buildTools(t).run(t, cache, series, func(c *Config) {
-				c.Modules = []string{"veth", "sch_netem", "tun", "nft_ct"}
-				c.Env = []string{"GREETING=hello there"}
-			}, "-test.coverprofile="+profile, "look")
-			if r.err != nil || r.Code != 0 {
-				t.Fatalf("exit code %d, error %v, printed\n%s%s", r.Code, r.err, r.stdout, r.stderr)
+	eachKernel(t, func(t *testing.T, b tools) {
+		series := b.kernel.Series
+		release, _, _ := strings.Cut(series, "-")
+		profile, out := filepath.Join(t.TempDir(), "c.out"), filepath.Join(t.TempDir(), "out")
+		r := b.run(t, func(c *Config) {
+			c.Modules = []string{"veth", "sch_netem", "tun", "nft_ct", "?mptcp_diag", "?none-such"}
+			c.Env = []string{"GREETING=hello there"}
+			c.OutDir = out
+		}, "-test.coverprofile="+profile, "look")
+		if r.err != nil || r.Code != 0 {
+			t.Fatalf("exit code %d, error %v, printed\n%s%s", r.Code, r.err, r.stdout, r.stderr)
+		}
+		for _, want := range []string{
+			"release " + release + ".", "VMRUN " + series + " GREETING hello there\n",
+			"veth is loaded\n", "connected in /t\n",
+		} {
+			if !strings.Contains(r.stdout, want) {
+				t.Errorf("printed %q, want %q in it", r.stdout, want)
 			}
-			for _, want := range []string{
-				"release " + series + ".", "VMRUN " + series + " GREETING hello there\n",
-				"veth is loaded\n", "connected in /t\n",
-			} {
-				if !strings.Contains(r.stdout, want) {
-					t.Errorf("printed %q, want %q in it", r.stdout, want)
-				}
-			}
-			if r.stderr != "to stderr\n" {
-				t.Errorf("stderr %q", r.stderr)
-			}
-			if got, err := os.ReadFile(profile); err != nil || string(got) != "mode: set\n" {
-				t.Errorf("profile %q, %v", got, err)
-			}
-			t.Logf("booted in %v, %v in all", r.Boot.Round(time.Millisecond), r.Total.Round(time.Millisecond))
-		})
-	}
+		}
+		if r.stderr != "to stderr\n" {
+			t.Errorf("stderr %q", r.stderr)
+		}
+		if !strings.Contains(r.stdout, "release "+r.Release+"\n") {
+			t.Errorf("release %q, printed %q", r.Release, r.stdout)
+		}
+		if got, err := os.ReadFile(profile); err != nil || string(got) != "mode: set\n" {
+			t.Errorf("profile %q, %v", got, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(out, "note")); err != nil || string(got) != "kept" {
+			t.Errorf("file left in VMRUN_OUT: %q, %v; named %v", got, err, r.Files)
+		}
+		t.Logf("booted in %v, %v in all", r.Boot.Round(time.Millisecond), r.Total.Round(time.Millisecond))
+	})
 }
 
 // What goes wrong in a guest is told: by the exit code if it is the program's
 // fault, else by an error with the kernel's words.
-func TestTrouble(t *testing.T) {
-	cache := requireKernel(t, "6.1")
-	b := buildTools(t)
-	for _, test := range []struct {
-		what string
-		code int
-		err  string // in the error
-		says string // in stderr
-	}{
-		{what: "exit", code: 7},
-		{what: "hang", code: ExitTimeout, says: "time.Sleep"},
-		{what: "panic", err: "sysrq triggered crash"},
-	} {
-		t.Run(test.what, func(t *testing.T) {
-			r := b.run(t, cache, "6.1", func(c *Config) {
+func TestTroubleInBoot(t *testing.T) {
+	eachKernel(t, func(t *testing.T, b tools) {
+		for _, test := range []struct {
+			what string
+			code int
+			err  string // in the error
+			says string // in stderr
+		}{
+			{what: "exit", code: 7},
+			{what: "hang", code: ExitTimeout, says: "time.Sleep"},
+			{what: "panic", err: "sysrq triggered crash"},
+		} {
+			r := b.run(t, func(c *Config) {
 				if test.what == "hang" {
 					c.Timeout = 2 * time.Second
 				}
 			}, test.what)
 			if (r.err != nil) != (test.err != "") || r.err != nil && !strings.Contains(r.err.Error(), test.err) {
-				t.Errorf("error %v, want %q", r.err, test.err)
+				t.Errorf("%s: error %v, want %q", test.what, r.err, test.err)
 			}
 			if r.Code != test.code {
-				t.Errorf("exit code %d, want %d", r.Code, test.code)
+				t.Errorf("%s: exit code %d, want %d", test.what, r.Code, test.code)
 			}
 			if !strings.Contains(r.stderr, test.says) {
-				t.Errorf("stderr %q, want %q in it", r.stderr, test.says)
+				t.Errorf("%s: stderr %q, want %q in it", test.what, r.stderr, test.says)
 			}
-		})
-	}
+		}
+	})
+}
+
+// As the runner of go test it gives back what go test asks for.
+func TestExecInBoot(t *testing.T) {
+	eachKernel(t, func(t *testing.T, b tools) {
+		profile := filepath.Join(t.TempDir(), "c.out")
+		cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-exec", b.runner+" -k "+b.kernel.Series,
+			"-coverprofile="+profile, "../printable")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+b.kernel.series.arch.name)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "coverage: ") {
+			t.Errorf("go test: %v, printed\n%s", err, out)
+		}
+		if got, err := os.ReadFile(profile); err != nil || !strings.Contains(string(got), "/printable/") {
+			t.Errorf("profile %q, %v", got, err)
+		}
+	})
 }
 
 // The runner dies, and QEMU with it.
-func TestQEMUDiesWithTheRunner(t *testing.T) {
-	cache := requireKernel(t, "6.1")
-	b := buildTools(t)
-	cmd := exec.Command(b.init, "-cache", cache, "-k", "6.1", b.guest, "hang")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	child := waitForChild(t, cmd.Process.Pid)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // killed
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		stat, err := os.ReadFile(filepath.Join("/proc", child, "stat"))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
+func TestQEMUDiesWithTheRunnerInBoot(t *testing.T) {
+	eachKernel(t, func(t *testing.T, b tools) {
+		if !b.kernel.series.arch.native() {
+			return // the first child is the go command; nothing else differs
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("QEMU lives on")
+		cmd := exec.Command(b.runner, "-cache", b.cache, "-k", b.kernel.Series, b.guest, "hang")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
 		}
-	}
+		child := waitForChild(t, cmd.Process.Pid)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			stat, err := os.ReadFile(filepath.Join("/proc", child, "stat"))
+			if err != nil || strings.Contains(string(stat), ") Z ") {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("QEMU lives on")
+			}
+		}
+	})
 }
 
 // waitForChild returns the pid of the first child of a process.

@@ -21,6 +21,7 @@ func DefaultCache() (string, error) {
 type Kernel struct {
 	Series string
 	Dir    string
+	series *series
 }
 
 // FindKernel returns a kernel of the cache. What follows the series, as in 7.3,
@@ -30,9 +31,9 @@ func FindKernel(cache, name string) (Kernel, error) {
 	if !ok {
 		return Kernel{}, fmt.Errorf("unknown kernel series %q, want one of %v", name, SeriesNames())
 	}
-	k := Kernel{Series: s.name, Dir: filepath.Join(cache, s.name)}
+	k := Kernel{Series: s.name, Dir: filepath.Join(cache, s.name), series: s}
 	if _, err := os.Stat(k.Image()); err != nil {
-		return Kernel{}, fmt.Errorf("no kernel %s in %s: run vmrun fetch", s.name, cache)
+		return Kernel{}, fmt.Errorf("no kernel %s in %s: run vmrun fetch -k %[1]s", s.name, cache)
 	}
 	return k, nil
 }

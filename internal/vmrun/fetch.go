@@ -96,7 +96,7 @@ func (f *Fetcher) choose(ctx context.Context, s *series, pinned Lock) (*apt, Loc
 	var newestApt *apt
 	var newest Lock
 	for _, suite := range s.suites {
-		a, err := newApt(ctx, filepath.Join(f.Cache, "apt", suite.name), mirrors, suite)
+		a, err := newApt(ctx, filepath.Join(f.Cache, "apt", suite.name+"-"+s.arch.name), mirrors, suite, s.arch.name)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -20,15 +20,14 @@ type guestOutput struct {
 	files          *os.File // the tar, unlinked
 	started        chan struct{}
 	done           chan struct{} // closed after err and code are set
-	boot           time.Time
+	boot           time.Time     // when the program started
+	release        string        // of the kernel, as of uname
 	code           int
 	err            error
 }
 
 func newGuestOutput(c *Config) *guestOutput {
-	g := &guestOutput{stdout: c.Stdout, stderr: c.Stderr, started: make(chan struct{}), done: make(chan struct{})}
-	g.boot = time.Now()
-	return g
+	return &guestOutput{stdout: c.Stdout, stderr: c.Stderr, started: make(chan struct{}), done: make(chan struct{})}
 }
 
 // read takes frames until the last one.
@@ -57,7 +56,7 @@ func (g *guestOutput) take(kind frameKind, payload []byte) error {
 	var err error
 	switch kind {
 	case frameStarted:
-		g.boot = time.Now()
+		g.boot, g.release = time.Now(), printable(string(payload))
 		close(g.started)
 	case frameStdout:
 		_, err = g.stdout.Write(payload)
@@ -89,13 +88,14 @@ func (g *guestOutput) keep(piece []byte) error {
 	return err
 }
 
-// save writes the files that came to where they belong.
-func (g *guestOutput) save(out outputs) error {
+// save writes the files that came to where they belong, and returns the names
+// of those in filesDir.
+func (g *guestOutput) save(out outputs) ([]string, error) {
 	if g.files == nil {
-		return nil
+		return nil, nil
 	}
 	if _, err := g.files.Seek(0, io.SeekStart); err != nil {
-		return err
+		return nil, err
 	}
 	return out.save(g.files)
 }

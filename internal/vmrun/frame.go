@@ -20,7 +20,7 @@ const (
 type frameKind byte
 
 const (
-	frameStarted frameKind = 's' // the program runs: all mounted, all modules loaded
+	frameStarted frameKind = 's' // the program is about to start: all mounted, all modules loaded; uname -r
 	frameStdout  frameKind = 'o'
 	frameStderr  frameKind = 'e'
 	frameFiles   frameKind = 'f' // a piece of the tar of outDir

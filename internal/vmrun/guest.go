@@ -1,6 +1,7 @@
 package vmrun
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,19 +34,6 @@ func guest() error {
 	if err := mountAll(); err != nil {
 		return err
 	}
-	tty, err := openRaw(framesTTY)
-	if err != nil {
-		return err
-	}
-	frames := &frameWriter{w: tty}
-	if err := runJob(frames); err != nil {
-		err = errors.Join(err, frames.send(frameFailed, []byte(err.Error())))
-		return errors.Join(err, drain(tty))
-	}
-	return drain(tty)
-}
-
-func runJob(frames *frameWriter) error {
 	data, err := os.ReadFile(jobPath)
 	if err != nil {
 		return err
@@ -54,10 +42,27 @@ func runJob(frames *frameWriter) error {
 	if err != nil {
 		return err
 	}
+	tty, err := openRaw(job.TTY)
+	if err != nil {
+		return err
+	}
+	frames := &frameWriter{w: tty}
+	if err := runJob(job, frames); err != nil {
+		err = errors.Join(err, frames.send(frameFailed, []byte(err.Error())))
+		return errors.Join(err, drain(tty))
+	}
+	return drain(tty)
+}
+
+func runJob(job *Job, frames *frameWriter) error {
 	if err := prepare(job); err != nil {
 		return err
 	}
-	if err := frames.send(frameStarted, nil); err != nil {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return err
+	}
+	if err := frames.send(frameStarted, bytes.TrimSpace(release)); err != nil {
 		return err
 	}
 	code, err := runProgram(job, frames)

@@ -89,6 +89,9 @@ func (c *Config) pairs(k Kernel, job *Job, init string) ([]pair, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !k.runs(p.host) {
+			continue
+		}
 		pairs = append(pairs, p)
 	}
 	for _, p := range pairs {
@@ -104,6 +107,17 @@ func (c *Config) pairs(k Kernel, job *Job, init string) ([]pair, error) {
 		}
 	}
 	return pairs, nil
+}
+
+// addedPrograms returns the names of the programs to add.
+func (c *Config) addedPrograms() []string {
+	var names []string
+	for _, add := range c.Add {
+		if !strings.ContainsAny(add, "/:") {
+			names = append(names, add)
+		}
+	}
+	return names
 }
 
 // parseAdd reads what a user wants in the guest: HOST:GUEST, a path, or the

@@ -17,7 +17,6 @@ const (
 	testDir    = "/t"
 	outDir     = "/out"
 	moduleDir  = "/modules"
-	framesTTY  = "/dev/ttyS1"
 	initBinary = "/init"
 )
 
@@ -27,6 +26,7 @@ type Job struct {
 	Env     []string      `json:"env,omitempty"`
 	Modules []string      `json:"modules,omitempty"` // names, in loading order
 	Timeout time.Duration `json:"timeout"`
+	TTY     string        `json:"tty"`                // the serial line for frames
 	OutDirs []string      `json:"out_dirs,omitempty"` // to make below outDir
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -144,7 +145,7 @@ func TestFilesComeBack(t *testing.T) {
 	}
 	kept := bytes.Clone(tar.Bytes())
 	out := outputs{"coverprofile": filepath.Join(host, "new", "c.out"), "outputdir": host}
-	if err := out.save(&tar); err != nil {
+	if _, err := out.save(&tar); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"new/c.out": "mode: set\n", "sub/cpu": "x"} {
@@ -152,7 +153,7 @@ func TestFilesComeBack(t *testing.T) {
 			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
 		}
 	}
-	if err := (outputs{"outputdir": host}).save(io.Reader(bytes.NewReader(kept))); err == nil {
+	if _, err := (outputs{"outputdir": host}).save(io.Reader(bytes.NewReader(kept))); err == nil {
 		t.Error("a file that nobody asked for was taken")
 	}
 }
@@ -183,5 +184,35 @@ func TestHasVirtualisation(t *testing.T) {
 		if got := hasVirtualisation(text); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
+	}
+}
+
+// A program that is to leave files behind finds where, and they are named when
+// they come back.
+func TestOutDir(t *testing.T) {
+	host := filepath.Join(t.TempDir(), "out")
+	c := Config{Binary: "x.test", Timeout: time.Second, OutDir: host}
+	job, out, err := c.job(Kernel{Series: "6.1", series: &allSeries[1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(job.Env, "VMRUN_OUT=/out/files") || !slices.Contains(job.OutDirs, "files") {
+		t.Errorf("job %+v", job)
+	}
+	var tar bytes.Buffer
+	files := fstest.MapFS{"files/a.json": {Data: []byte("{}")}, "files/sub/b": {Data: []byte("b")}}
+	guestDir := t.TempDir()
+	if err := os.CopyFS(guestDir, files); err != nil {
+		t.Fatal(err)
+	}
+	if err := sendFiles(&tar, guestDir); err != nil {
+		t.Fatal(err)
+	}
+	names, err := out.save(&tar)
+	if want := []string{"a.json", "sub/b"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("got %v, %v; want %v", names, err, want)
+	}
+	if got, err := os.ReadFile(filepath.Join(host, "sub", "b")); err != nil || string(got) != "b" {
+		t.Errorf("file has %q, %v", got, err)
 	}
 }

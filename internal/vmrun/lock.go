@@ -20,7 +20,7 @@ type Deb struct {
 // Lock is the set of pinned packages, in the order of the file.
 type Lock []Deb
 
-const lockHeader = `# Kernels that the tests run on: Debian's cloud flavour, amd64.
+const lockHeader = `# Kernels that the tests run on: Debian's cloud flavour.
 # series package version sha256; rewritten by: vmrun fetch -refresh
 `
 

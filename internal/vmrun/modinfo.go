@@ -105,12 +105,42 @@ func loadOrder(names []string, deps depends) ([]string, error) {
 	return order, nil
 }
 
+// modules returns the modules to load, in order.
+func (c *Config) modules(k Kernel) ([]string, error) {
+	names, err := presentModules(k.Modules(), c.Modules)
+	if err != nil {
+		return nil, err
+	}
+	return loadOrder(names, moduleDepends(k.Modules()))
+}
+
+// presentModules leaves out the optional modules, ?NAME, that a kernel does not
+// have: it may have them built in, or be too old for them.
+func presentModules(dir string, names []string) ([]string, error) {
+	var present []string
+	for _, name := range names {
+		name, optional := strings.CutPrefix(name, "?")
+		name = moduleName(name)
+		if optional {
+			_, err := os.Stat(filepath.Join(dir, name+".ko"))
+			if os.IsNotExist(err) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("look for module %s: %w", name, err)
+			}
+		}
+		present = append(present, name)
+	}
+	return present, nil
+}
+
 // moduleDepends looks dependencies up in a directory of NAME.ko files.
 func moduleDepends(dir string) depends {
 	return func(name string) ([]string, error) {
 		m, err := readModinfo(filepath.Join(dir, name+".ko"))
 		if os.IsNotExist(err) {
-			return nil, fmt.Errorf("no module %s in %s: it is built in, or missing among the patterns in unpack.go", name, dir)
+			return nil, fmt.Errorf("no module %s in %s: it is built in (then write ?%[1]s), or missing among the patterns in unpack.go", name, dir)
 		}
 		return m.Depends, err
 	}

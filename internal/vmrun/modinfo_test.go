@@ -2,6 +2,8 @@ package vmrun
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -65,5 +67,18 @@ func TestLoadOrder(t *testing.T) {
 	}
 	if _, err := loadOrder([]string{"a"}, deps); err == nil || !strings.Contains(err.Error(), "a > b > c > a") {
 		t.Errorf("circle: %v", err)
+	}
+}
+
+func TestOptionalModules(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"veth", "tcp_diag"} {
+		if err := os.WriteFile(filepath.Join(dir, name+".ko"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := presentModules(dir, []string{"veth", "?tcp-diag", "?mptcp_diag", "gone"})
+	if want := []string{"veth", "tcp_diag", "gone"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v: only an optional one may be left out", got, err, want)
 	}
 }

@@ -57,22 +57,29 @@ func redirect(args []string) (guest []string, dirs []string, out outputs, err er
 	return guest, dirs, out, nil
 }
 
-// save writes the files of a guest's tar to where they belong.
-func (o outputs) save(r io.Reader) error {
+// filesDir is the directory below outDir that a program finds in $VMRUN_OUT.
+const filesDir = "files"
+
+// save writes the files of a guest's tar to where they belong, and returns the
+// names of those in filesDir.
+func (o outputs) save(r io.Reader) (files []string, err error) {
 	t := tar.NewReader(r)
 	for {
 		header, err := t.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return files, nil
 		}
 		if err != nil {
-			return fmt.Errorf("read files from guest: %w", err)
+			return nil, fmt.Errorf("read files from guest: %w", err)
 		}
 		if header.Typeflag != tar.TypeReg {
 			continue // directories are made as files need them
 		}
 		if err := o.saveFile(header.Name, t); err != nil {
-			return fmt.Errorf("save file from guest: %w", err)
+			return nil, fmt.Errorf("save file from guest: %w", err)
+		}
+		if name, ok := strings.CutPrefix(header.Name, filesDir+"/"); ok {
+			files = append(files, name)
 		}
 	}
 }

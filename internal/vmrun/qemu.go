@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-const qemuProgram = "qemu-system-x86_64"
-
 // kernelArgs make a kernel quick to boot, and an oops the end of it.
-const kernelArgs = "console=ttyS0 rdinit=/init panic=-1 reboot=t,force oops=panic mitigations=off nokaslr " +
-	"random.trust_cpu=on no_timer_check tsc=reliable audit=0 loglevel=5 sysrq_always_enabled"
+const kernelArgs = "rdinit=/init panic=-1 reboot=t,force oops=panic mitigations=off nokaslr " +
+	"random.trust_cpu=on audit=0 loglevel=5 sysrq_always_enabled"
 
 // The descriptors that QEMU inherits.
 const (
@@ -24,18 +23,6 @@ const (
 	monitorFD
 	initramfsFD
 )
-
-// accelArgs choose hardware virtualisation where it is real. /dev/kvm alone
-// says nothing: it opens on hosts that cannot run a stock kernel.
-//
-// Emulation with several threads, or with cmpxchg16b, crashes guests in QEMU
-// 7.2, in ways that look like faults of the programs under test.
-func accelArgs(kvm bool) []string {
-	if kvm {
-		return []string{"-accel", "kvm", "-cpu", "host"}
-	}
-	return []string{"-accel", "tcg,thread=single", "-cpu", "max,-cx16"}
-}
 
 func haveKVM() bool {
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
@@ -69,11 +56,12 @@ func hasVirtualisation(cpuinfo string) bool {
 // From 6.18 on the kernel allocates socket storage without locks, which takes
 // cmpxchg16b, unless the allocator checks itself: without either, no socket has
 // storage and bpf_sk_storage_get returns nothing.
-func bootArgs(series string, kvm bool) string {
-	if s, ok := findSeries(series); ok && s.lockless && !kvm {
-		return kernelArgs + " slab_debug=F,kmalloc-*"
+func bootArgs(s *series, kvm bool) string {
+	args := s.arch.kernel + " " + kernelArgs
+	if s.lockless && !kvm {
+		args += " slab_debug=F,kmalloc-*"
 	}
-	return kernelArgs
+	return args
 }
 
 // machine is a running QEMU.
@@ -106,23 +94,24 @@ func startMachine(ctx context.Context, k Kernel, initramfs *os.File, c *Config) 
 		*p = ours
 		ends = append(ends, theirs)
 	}
-	kvm := haveKVM()
-	args := append(accelArgs(kvm),
-		"-M", "q35", "-m", fmt.Sprintf("%dM", c.MemoryMB), "-smp", fmt.Sprint(c.CPUs),
+	a := k.series.arch
+	kvm := a.native() && haveKVM()
+	args := slices.Concat(a.accelArgs(kvm), a.board, []string{
+		"-m", fmt.Sprintf("%dM", c.MemoryMB), "-smp", fmt.Sprint(c.CPUs),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-kernel", k.Image(), "-initrd", fmt.Sprintf("/dev/fd/%d", initramfsFD), "-append", bootArgs(k.Series, kvm),
+		"-kernel", k.Image(), "-initrd", fmt.Sprintf("/dev/fd/%d", initramfsFD), "-append", bootArgs(k.series, kvm),
 		"-chardev", fmt.Sprintf("socket,id=console,fd=%d", consoleFD), "-serial", "chardev:console",
-		"-chardev", fmt.Sprintf("socket,id=frames,fd=%d", framesFD), "-serial", "chardev:frames",
+		"-chardev", fmt.Sprintf("socket,id=frames,fd=%d", framesFD),
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
-	)
-	m.cmd = exec.CommandContext(ctx, qemuProgram, args...)
+	}, a.frames)
+	m.cmd = exec.CommandContext(ctx, a.qemu, args...)
 	m.cmd.ExtraFiles = append(append([]*os.File{}, ends...), initramfs)
 	m.cmd.Stderr = &m.stderr
 	m.cmd.SysProcAttr = dieWithParent()
 	m.cmd.SysProcAttr.Setpgid = true // an interrupt at the terminal is ours to handle
 	if err := m.cmd.Start(); err != nil {
 		m.close()
-		return nil, fmt.Errorf("start %s: %w", qemuProgram, err)
+		return nil, fmt.Errorf("start %s: %w", a.qemu, err)
 	}
 	go func() {
 		m.err = m.cmd.Wait()
@@ -131,7 +120,7 @@ func startMachine(ctx context.Context, k Kernel, initramfs *os.File, c *Config) 
 	return m, nil
 }
 
-// stop ends QEMU, and waits for it.
+// stop ends QEMU, and waits for it. It may be called again.
 func (m *machine) stop() {
 	_ = m.cmd.Process.Kill() // it may have ended
 	<-m.exited

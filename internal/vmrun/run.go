@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -20,7 +21,7 @@ type Config struct {
 	Binary   string
 	Args     []string
 	Dir      string   // whose testdata to pack; empty is the working directory
-	Modules  []string // to load before, with what they depend on
+	Modules  []string // to load before, with what they depend on; ?NAME only where there is one
 	Env      []string // NAME=VALUE
 	Add      []string // files and directories, HOST or HOST:GUEST, or names of programs
 	Timeout  time.Duration
@@ -29,14 +30,18 @@ type Config struct {
 	Stdout   io.Writer
 	Stderr   io.Writer
 	Verbose  bool   // show the kernel's messages
-	Init     string // the static vmrun to be /init; empty is this program
+	Init     string // the static vmrun to be /init; empty is this program, or one built for the kernel's processor
+	OutDir   string // for what the program writes into $VMRUN_OUT; empty: it has no such variable
 }
 
 // Result is what came of it.
 type Result struct {
 	Code  int           // the program's exit code
-	Boot  time.Duration // until the program started
+	Boot  time.Duration // until the program started; 0 if it never did
 	Total time.Duration
+	// Release is the kernel's, as of uname -r; empty if the program never started.
+	Release string
+	Files   []string // what is new in Config.OutDir, relative to it
 }
 
 const (
@@ -49,11 +54,21 @@ const (
 
 // Run boots the kernel, runs the program in it and returns when the guest has
 // ended. The error is about the guest or the runner, never about the program.
-func Run(ctx context.Context, c Config) (Result, error) {
+func Run(ctx context.Context, c Config) (result Result, err error) {
 	begin := time.Now()
 	k, err := c.fill()
 	if err != nil {
 		return Result{}, err
+	}
+	if c.Init == "" {
+		dir, makeErr := os.MkdirTemp("", "vmrun-")
+		if makeErr != nil {
+			return Result{}, makeErr
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		if c.Init, err = buildInit(ctx, dir, k.series.arch); err != nil {
+			return Result{}, err
+		}
 	}
 	job, out, err := c.job(k)
 	if err != nil {
@@ -73,25 +88,38 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	if c.Verbose {
 		con.echo = c.Stderr
 	}
-	go func() { _, _ = io.Copy(con, m.console) }() // ends with the machine
+	var console sync.WaitGroup
+	console.Go(func() { _, _ = io.Copy(con, m.console) }) // ends with the machine
 	g := newGuestOutput(&c)
 	defer g.close()
 	go g.read(m.frames)
-	err = g.follow(ctx, m, job.Timeout)
-	if err != nil {
+	if err = g.follow(ctx, m, job.Timeout); err != nil {
 		err = explain(ctx, err, k, m, con)
-	} else if lines := con.trouble(); lines != nil {
+	}
+	m.stop()
+	<-g.done // nothing is written from here on but by this goroutine
+	console.Wait()
+	if lines := con.trouble(); err == nil && lines != nil {
 		fmt.Fprintf(c.Stderr, "vmrun: kernel %s complained:\n%s\n", k.Series, indent(lines))
 	}
-	if err == nil {
-		err = g.save(out)
+	r := Result{Code: g.code, Release: g.release}
+	if !g.boot.IsZero() {
+		r.Boot = g.boot.Sub(begin)
 	}
-	return Result{Code: g.code, Boot: g.boot.Sub(begin), Total: time.Since(begin)}, err
+	if err == nil {
+		r.Files, err = g.save(out)
+	}
+	r.Total = time.Since(begin)
+	return r, err
 }
 
 // fill sets defaults and checks that everything needed is there.
 func (c *Config) fill() (Kernel, error) {
-	if err := need(qemuProgram); err != nil {
+	k, err := FindKernel(c.Cache, c.Kernel)
+	if err != nil {
+		return Kernel{}, err
+	}
+	if err := need(append(c.addedPrograms(), k.series.arch.qemu)...); err != nil {
 		return Kernel{}, err
 	}
 	if c.CPUs == 0 {
@@ -100,21 +128,14 @@ func (c *Config) fill() (Kernel, error) {
 	if c.MemoryMB == 0 {
 		c.MemoryMB = 1024
 	}
-	if c.Init == "" {
+	if c.Init == "" && k.series.arch.native() {
 		exe, err := os.Executable()
 		if err != nil {
 			return Kernel{}, fmt.Errorf("find own program: %w", err)
 		}
 		c.Init = exe
 	}
-	interpreter, _, err := linkage(c.Init)
-	if err != nil {
-		return Kernel{}, err
-	}
-	if interpreter != "" {
-		return Kernel{}, fmt.Errorf("%s, which is to be /init, is linked dynamically: build it with CGO_ENABLED=0", c.Init)
-	}
-	return FindKernel(c.Cache, c.Kernel)
+	return k, checkBinary(c.Binary, k)
 }
 
 // job translates the configuration for the guest.
@@ -123,7 +144,7 @@ func (c *Config) job(k Kernel) (*Job, outputs, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	modules, err := loadOrder(c.Modules, moduleDepends(k.Modules()))
+	modules, err := c.modules(k)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -131,11 +152,19 @@ func (c *Config) job(k Kernel) (*Job, outputs, error) {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TMPDIR=/tmp",
 		"USER=root", "LANG=C.UTF-8", "VMRUN=" + k.Series,
 	}
+	if c.OutDir != "" {
+		if out[filesDir], err = filepath.Abs(c.OutDir); err != nil {
+			return nil, nil, err
+		}
+		dirs = append(dirs, filesDir)
+		env = append(env, "VMRUN_OUT="+path.Join(outDir, filesDir))
+	}
 	return &Job{
 		Args:    append([]string{path.Join(testDir, filepath.Base(c.Binary))}, args...),
 		Env:     append(env, c.Env...),
 		Modules: modules,
 		Timeout: c.Timeout,
+		TTY:     k.series.arch.tty,
 		OutDirs: dirs,
 	}, out, nil
 }
@@ -159,7 +188,7 @@ func explain(ctx context.Context, err error, k Kernel, m *machine, con *console)
 	}
 	text := fmt.Sprintf("its last messages:\n%s", indent(lines))
 	if s := strings.TrimSpace(m.stderr.String()); s != "" && m.ended() {
-		text += "\n" + qemuProgram + " said: " + s
+		text += "\n" + k.series.arch.qemu + " said: " + s
 	}
 	return fmt.Errorf("kernel %s: %w; %s", k.Series, err, text)
 }

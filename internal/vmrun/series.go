@@ -14,6 +14,7 @@ type series struct {
 	// release and must be the same for all.
 	packages []*regexp.Regexp
 	lockless bool // see bootArgs
+	arch     *arch
 }
 
 // suite is a part of the archive.
@@ -22,29 +23,42 @@ type suite struct {
 	security bool // on the mirror of security updates
 }
 
-// allSeries lists the kernels that tests run on, the oldest first. Versions are
-// prefixes: 7 is the newest 7.x.
+// allSeries lists the kernels that tests run on, the oldest first, those of other
+// processors last. Versions are prefixes: 7 is the newest 7.x.
 var allSeries = []series{
-	{name: "5.10", suites: []suite{{"bullseye-security", true}, {"bullseye", false}}, packages: oneImage(`5\.10\.`)},
-	{name: "6.1", suites: []suite{{"bookworm-security", true}, {"bookworm", false}}, packages: oneImage(`6\.1\.`)},
-	{name: "6.12", suites: []suite{{"trixie-security", true}, {"trixie", false}}, packages: oneImage(`6\.12\.`)},
+	{name: "5.10", suites: []suite{{"bullseye-security", true}, {"bullseye", false}}, arch: &amd64, packages: oneImage(`5\.10\.`, "amd64")},
+	{name: "6.1", suites: []suite{{"bookworm-security", true}, {"bookworm", false}}, arch: &amd64, packages: oneImage(`6\.1\.`, "amd64")},
+	{name: "6.12", suites: []suite{{"trixie-security", true}, {"trixie", false}}, arch: &amd64, packages: oneImage(`6\.12\.`, "amd64")},
 	// From 7.2 on the image is a package of its own, apart from the modules.
-	{name: "7", suites: []suite{{"trixie-backports", false}, {"sid", false}}, lockless: true, packages: []*regexp.Regexp{
+	{name: "7", suites: []suite{{"trixie-backports", false}, {"sid", false}}, lockless: true, arch: &amd64, packages: []*regexp.Regexp{
 		regexp.MustCompile(`^linux-binary-unsigned-(7\.[^-]+)-cloud-amd64$`),
 		regexp.MustCompile(`^linux-modules-(7\.[^-]+)-cloud-amd64$`),
 	}},
+	{name: "6.12-arm64", suites: []suite{{"trixie-security", true}, {"trixie", false}}, arch: &arm64, packages: oneImage(`6\.12\.`, "arm64")},
 }
 
 // oneImage is for kernels whose image and modules are one package.
-func oneImage(release string) []*regexp.Regexp {
-	return []*regexp.Regexp{regexp.MustCompile(`^linux-image-(` + release + `[a-z0-9.+~-]+)-cloud-amd64$`)}
+func oneImage(release, arch string) []*regexp.Regexp {
+	return []*regexp.Regexp{regexp.MustCompile(`^linux-image-(` + release + `[a-z0-9.+~-]+)-cloud-` + arch + `$`)}
 }
 
-// SeriesNames returns the names of all series, the oldest first.
+// SeriesNames returns the names of all series, in order.
 func SeriesNames() []string {
 	var names []string
 	for _, s := range allSeries {
 		names = append(names, s.name)
+	}
+	return names
+}
+
+// defaultSeries returns the names of the series of amd64: others take emulation
+// wherever the tests run today, and tests built for them.
+func defaultSeries() []string {
+	var names []string
+	for _, s := range allSeries {
+		if s.arch == &amd64 {
+			names = append(names, s.name)
+		}
 	}
 	return names
 }
@@ -62,10 +76,10 @@ func findSeries(name string) (*series, bool) {
 }
 
 // ParseSeries splits a list such as 5.10,7.3 into names of series. An empty one
-// means all.
+// means all of amd64.
 func ParseSeries(list string) ([]string, error) {
 	if list == "" {
-		return SeriesNames(), nil
+		return defaultSeries(), nil
 	}
 	var names []string
 	for name := range strings.SplitSeq(list, ",") {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -16,8 +17,9 @@ import (
 )
 
 const usage = `usage: vmrun fetch [-cache DIR] [-k LIST] [-refresh] [-strict]
-       vmrun -k SERIES [-mods LIST] [-e NAME=VALUE] [-add FILES] [-timeout D] BINARY [ARG...]
-       vmrun matrix [-k LIST] [-run RE] [-mods LIST] [-e NAME=VALUE] [-timeout D] PACKAGE...
+       vmrun -k SERIES [-mods LIST] [-e NAME=VALUE] [-add FILES] [-timeout D] [-out DIR] BINARY [ARG...]
+       vmrun matrix [-k LIST] [-j N] [-fetch] [-run RE] [-skips] [-limit D] [-out DIR] [-prebuilt NAME=PACKAGE]
+                    [flags of a guest as above] PACKAGE...
 as the runner of a test: CGO_ENABLED=0 go test -exec "vmrun -k 6.1" ./...
 `
 
@@ -120,6 +122,7 @@ type guestFlags struct {
 	cpus    int
 	memory  int
 	verbose bool
+	out     string
 }
 
 func (g *guestFlags) register(fs *flag.FlagSet) {
@@ -129,6 +132,7 @@ func (g *guestFlags) register(fs *flag.FlagSet) {
 	fs.DurationVar(&g.timeout, "timeout", 10*time.Minute, "time for the program, which then shows its goroutines and dies")
 	fs.IntVar(&g.cpus, "cpus", 2, "processors of the guest")
 	fs.IntVar(&g.memory, "memory", 1024, "MiB of the guest")
+	fs.StringVar(&g.out, "out", "", "`directory` for what programs write into the one that VMRUN_OUT names there, by series")
 	fs.BoolVar(&g.verbose, "verbose", false, "show the kernel's messages")
 }
 
@@ -152,12 +156,22 @@ func run(ctx context.Context, args []string) (int, error) {
 		fs.Usage()
 		return 0, errUsage
 	}
+	names, err := vmrun.ParseSeries(*kernel)
+	if err != nil {
+		return 0, err
+	}
+	if len(names) > 1 {
+		return 0, fmt.Errorf("%s are several kernels: use vmrun matrix", *kernel)
+	}
 	dir, err := cacheDir(*cache)
 	if err != nil {
 		return 0, err
 	}
 	c := g.config(dir)
-	c.Kernel, c.Binary, c.Args = *kernel, fs.Arg(0), fs.Args()[1:]
+	c.Kernel, c.Binary, c.Args = names[0], fs.Arg(0), fs.Args()[1:]
+	if g.out != "" {
+		c.OutDir = filepath.Join(g.out, names[0])
+	}
 	result, err := vmrun.Run(ctx, c)
 	if g.verbose && err == nil {
 		fmt.Fprintf(os.Stderr, "vmrun: kernel %s: booted in %.1fs, %.1fs in all, exit code %d\n",

@@ -82,5 +82,10 @@ func look(profile string) error {
 	if err != nil {
 		return err
 	}
+	if out := os.Getenv("VMRUN_OUT"); out != "" {
+		if err := os.WriteFile(filepath.Join(out, "note"), []byte("kept"), 0o644); err != nil {
+			return err
+		}
+	}
 	return c.Close()
 }
