@@ -24,7 +24,10 @@ which command mends it. Exits with 3 if tcpwatch cannot watch here.`,
 			if err := checkOutput(output, "text", "json"); err != nil {
 				return err
 			}
-			return runDoctor(e.stdout, output, probe.Diagnose(), g)
+			if err := g.checkTypes(); err != nil {
+				return err
+			}
+			return runDoctor(e.stdout, output, probe.Diagnose(probe.Options{BTF: g.btf}), g)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")

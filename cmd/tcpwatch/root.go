@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tcpwatch/tcpwatch/internal/probe"
 	"github.com/tcpwatch/tcpwatch/internal/suggest"
 )
 
@@ -19,6 +20,7 @@ type globals struct {
 	noHeaders bool
 	quiet     bool
 	verbose   bool
+	btf       string
 }
 
 // run executes one command line and returns the exit code.
@@ -63,6 +65,7 @@ it lasted, who owns it, and whether TCP allows it. Without a command it is
 	f.BoolVar(&g.noHeaders, "no-headers", false, "no column names")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "no closing summary on stderr")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "more detail")
+	f.StringVar(&g.btf, "btf", "", "the running kernel's BTF in a `FILE`, where /sys/kernel/btf/vmlinux is hidden")
 	root.AddCommand(
 		live, trace, newSocketsCommand(e, &g), newHistoryCommand(e, &g),
 		newModelCommand(e), newExplainCommand(e), newDoctorCommand(e, &g),
@@ -116,6 +119,17 @@ func usageErrors(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		usageErrors(c)
 	}
+}
+
+// checkTypes checks --btf.
+func (g *globals) checkTypes() error {
+	if g.btf == "" {
+		return nil
+	}
+	if _, err := probe.ReadTypes(g.btf); err != nil {
+		return usagef("check --btf: %w", err)
+	}
+	return nil
 }
 
 // checkOutput checks an -o value.

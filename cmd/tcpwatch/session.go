@@ -62,7 +62,10 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 	if g.replay != "" {
 		return openRecording(e, g.replay)
 	}
-	p, err := probe.Load(probe.Options{RingSize: c.ringSize})
+	if err := g.checkTypes(); err != nil {
+		return nil, err
+	}
+	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf})
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,10 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	if o.globals.replay != "" {
 		return o.replay(ctx, e, f)
 	}
-	p, err := probe.Load(probe.Options{InventoryOnly: true})
+	if err := o.globals.checkTypes(); err != nil {
+		return err
+	}
+	p, err := probe.Load(probe.Options{InventoryOnly: true, BTF: o.globals.btf})
 	if err != nil {
 		return err
 	}

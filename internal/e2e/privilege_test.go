@@ -1,13 +1,18 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
@@ -118,9 +123,8 @@ func TestWithTwoCapabilities(t *testing.T) {
 func TestWithoutBTF(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	binary := kerneltest.BuildTcpwatch(t)
 	for _, verb := range []string{"trace", "sockets", "doctor"} {
-		r := startCommand(t, exec.Command("unshare", "-m", "sh", "-c", `mount -t tmpfs tmpfs /sys/kernel/btf && exec "$0" "$1"`, binary, verb))
+		r := hidingBTF(t, verb)
 		code := r.wait()
 		said := r.stderr()
 		if verb == "doctor" {
@@ -130,4 +134,88 @@ func TestWithoutBTF(t *testing.T) {
 			t.Errorf("%s: exit code %d: %s", verb, code, said)
 		}
 	}
+}
+
+// hidingBTF runs tcpwatch where the kernel's types are hidden.
+func hidingBTF(t *testing.T, args ...string) *run {
+	t.Helper()
+	script := `mount -t tmpfs tmpfs /sys/kernel/btf && exec "$0" "$@"`
+	return startCommand(t, exec.Command("unshare", append([]string{"-m", "sh", "-c", script, kerneltest.BuildTcpwatch(t)}, args...)...))
+}
+
+// With a copy of the types, a kernel that hides its own is watched all the same.
+func TestExternalBTF(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	raw, err := os.ReadFile("/sys/kernel/btf/vmlinux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	own := file("own", raw)
+
+	doctor := hidingBTF(t, "--btf", own, "doctor")
+	if code := doctor.wait(); code != 0 {
+		t.Errorf("doctor: exit code %d: %s%s", code, doctor.stdout(), doctor.stderr())
+	}
+	ns := newNetns(t)
+	r := hidingBTF(t, "--btf", own, "trace", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()))
+	r.ready(ns)
+	r.interrupt() // checks the exit code
+
+	for name, wrong := range map[string]struct {
+		content []byte
+		code    int
+		says    string
+	}{
+		"of another kernel": {otherTypes(t, raw), 3, "not of the running kernel"},
+		"garbage":           {[]byte("\x1f\x8b garbage"), 2, "holds none"},
+		"cut short":         {raw[:len(raw)/2], 2, "holds none"},
+	} {
+		r := hidingBTF(t, "--btf", file("wrong", wrong.content), "trace")
+		if code := r.wait(); code != wrong.code || !strings.Contains(r.stderr(), wrong.says) {
+			t.Errorf("%s: exit code %d, want %d: %s", name, code, wrong.code, r.stderr())
+		}
+	}
+	if r := hidingBTF(t, "--btf", filepath.Join(dir, "none"), "trace"); r.wait() != 2 {
+		t.Errorf("a file that is not there: %s", r.stderr())
+	}
+}
+
+// otherTypes are types in which the tracepoints have other numbers than in the kernel.
+func otherTypes(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := btf.NewBuilder([]btf.Type{&btf.Int{Name: "one more", Size: 4}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for typ, err := range spec.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, isVoid := typ.(*btf.Void); isVoid {
+			continue
+		}
+		if def, ok := typ.(*btf.Typedef); ok && strings.HasPrefix(def.Name, "btf_trace_tcp_") || ok && def.Name == "btf_trace_inet_sock_set_state" {
+			if _, err := b.Add(typ); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	other, err := b.Marshal(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other
 }

@@ -20,7 +20,7 @@ type Finding struct {
 
 // Diagnose looks at everything that watching needs, in the order in which it
 // is needed, and tries it.
-func Diagnose() []Finding {
+func Diagnose(o Options) []Finding {
 	findings := []Finding{kernelFinding()}
 	caps, err := Effective()
 	if err != nil {
@@ -32,20 +32,15 @@ func Diagnose() []Finding {
 	findings = append(findings, capabilityFinding(caps, CapSysAdmin, false,
 		"enters other network namespaces for the inventory",
 		"sudo, or without it: only sockets held by a visible fd are found in other namespaces"))
-	btfFinding := btfFinding()
-	findings = append(findings, btfFinding)
-	if !btfFinding.OK {
+	types, kernel := typesFinding(o.BTF)
+	findings = append(findings, types)
+	if !types.OK {
 		return findings
 	}
-	kernel, err := btf.LoadKernelSpec()
-	if err != nil {
-		return append(findings, Finding{Name: "kernel types", Required: true, Detail: err.Error(), Fix: "report this"})
-	}
-	findings = append(findings, featureFindings(probeFeatures(kernel))...)
 	if len(Missing(caps)) > 0 {
-		return findings
+		return append(findings, featureFindings(readFeatures(kernel))...)
 	}
-	return append(findings, loadFindings()...)
+	return append(findings, loadFindings(o)...)
 }
 
 // Usable reports whether nothing required is missing.
@@ -79,15 +74,24 @@ func capabilityFinding(caps Capabilities, c Capability, required bool, what, fix
 	return f
 }
 
-func btfFinding() Finding {
+// typesFinding reads the kernel's types.
+func typesFinding(file string) (Finding, *btf.Spec) {
 	f := Finding{Name: "BTF", Required: true, Detail: BTFPath}
-	if _, err := os.Stat(BTFPath); err != nil {
+	var kernel *btf.Spec
+	var err error
+	if file != "" {
+		f.Detail = file
+		kernel, err = btf.LoadSpec(file)
+	} else if _, err = os.Stat(BTFPath); err == nil {
+		kernel, err = btf.LoadKernelSpec()
+	}
+	if err != nil {
 		f.Detail = "missing: the kernel's type information (" + err.Error() + ")"
-		f.Fix = "boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y; in a container, mount /sys read-only"
-		return f
+		f.Fix = showBTF
+		return f, nil
 	}
 	f.OK = true
-	return f
+	return f, kernel
 }
 
 func featureFindings(have Features) []Finding {
@@ -117,15 +121,20 @@ func featureFindings(have Features) []Finding {
 	return findings
 }
 
-// loadFindings loads and attaches the programs for real.
-func loadFindings() []Finding {
-	p, err := Load(Options{RingSize: os.Getpagesize()})
+// loadFindings loads and attaches the programs for real, and tells what this
+// kernel offers.
+func loadFindings(o Options) []Finding {
+	o.RingSize = os.Getpagesize()
+	p, err := Load(o)
 	if err != nil {
 		reason, fix, _ := strings.Cut(err.Error(), "\n")
 		return []Finding{{Name: "programs", Required: true, Detail: reason, Fix: fix}}
 	}
 	defer p.Close()
-	findings := []Finding{{Name: "programs", OK: true, Required: true, Detail: "loaded, verified and attached to " + strings.Join(p.Attached(), ", ")}}
+	findings := append(featureFindings(p.Features), Finding{
+		Name: "programs", OK: true, Required: true,
+		Detail: "loaded, verified and attached to " + strings.Join(p.Attached(), ", "),
+	})
 	for _, loss := range p.Losses {
 		findings = append(findings, Finding{Name: "not seen", Detail: loss.What, Fix: loss.Why})
 	}

@@ -111,12 +111,20 @@ func (f *Features) Has(which Feature) bool { return f.Answers[which] == Yes }
 
 // probeFeatures asks the kernel's types, and where they do not tell, the kernel.
 func probeFeatures(kernel *btf.Spec) Features {
-	f := Features{Hooks: map[string]bool{}, ResetReasons: resetReasons(kernel)}
+	f := readFeatures(kernel)
 	for i := range features {
-		f.Answers[i] = features[i].read(kernel)
 		if f.Answers[i] == CannotTell {
 			f.Answers[i] = features[i].try()
 		}
+	}
+	return f
+}
+
+// readFeatures asks the kernel's types alone.
+func readFeatures(kernel *btf.Spec) Features {
+	f := Features{Hooks: map[string]bool{}, ResetReasons: resetReasons(kernel)}
+	for i := range features {
+		f.Answers[i] = features[i].read(kernel)
 	}
 	for _, p := range programs {
 		f.Hooks[p.hook] = hookArgs(kernel, p.hook) > 0

@@ -26,6 +26,9 @@ type Options struct {
 	InventoryOnly bool
 	// NoInventory does not look for the sockets that exist already.
 	NoInventory bool
+	// BTF names a file with the running kernel's types, for where BTFPath is
+	// hidden. "" is BTFPath.
+	BTF string
 
 	without func(*Features) // tests take away what the kernel offers
 }
@@ -71,22 +74,44 @@ type Probe struct {
 
 // Load checks privileges and kernel, loads the programs and attaches them. An
 // error that the user can do something about is an *UnusableError.
-func Load(o Options) (_ *Probe, err error) {
+func Load(o Options) (*Probe, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	if o.RingSize == 0 {
 		o.RingSize = DefaultRingSize
 	}
-	if err := checkUsable(); err != nil {
+	if err := checkUsable(o.BTF); err != nil {
 		return nil, err
 	}
-	if err := rlimit.RemoveMemlock(); err != nil { // only kernels before 5.11 need it
-		return nil, fmt.Errorf("raise memory lock limit: %w", err)
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, memlockError(err)
 	}
+	if o.BTF == "" {
+		return loadHere(o)
+	}
+	raw, err := ReadTypes(o.BTF)
+	if err != nil {
+		return nil, err
+	}
+	var p *Probe
+	err = withTypes(raw, func() (err error) {
+		p, err = loadHere(o)
+		return err
+	})
+	return p, err
+}
+
+// loadHere loads with the types that the calling thread finds at BTFPath.
+func loadHere(o Options) (_ *Probe, err error) {
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
 		return nil, fmt.Errorf("load kernel BTF: %w", err)
+	}
+	if o.BTF != "" {
+		if err := checkTypes(kernel); err != nil {
+			return nil, err
+		}
 	}
 	p := &Probe{options: o, Features: probeFeatures(kernel), iters: map[string]*link.Iter{}}
 	if o.without != nil {

@@ -21,8 +21,12 @@ func (e *UnusableError) Error() string { return e.Reason + "\n" + e.Fix }
 // BTFPath is where the kernel shows its type information.
 const BTFPath = "/sys/kernel/btf/vmlinux"
 
+// showBTF is what to do about a kernel that does not show its types.
+const showBTF = "boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y; in a container, mount /sys read-only; " +
+	"if the kernel has BTF and only hides it, name a copy with --btf FILE"
+
 // checkUsable returns an *UnusableError if privileges or kernel do not suffice.
-func checkUsable() error {
+func checkUsable(types string) error {
 	caps, err := Effective()
 	if err != nil {
 		return err
@@ -33,11 +37,17 @@ func checkUsable() error {
 			Fix:    GrantCommand(),
 		}
 	}
-	if _, err := os.Stat(BTFPath); err != nil {
-		return &UnusableError{
-			Reason: fmt.Sprintf("cannot watch: this kernel shows no BTF (%v)", err),
-			Fix:    "boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y; in a container, mount /sys read-only",
+	if types != "" {
+		if uint64(caps)&(1<<CapSysAdmin) == 0 {
+			return &UnusableError{
+				Reason: "cannot watch: --btf needs CAP_SYS_ADMIN, to show the programs' loader the file in a mount namespace of its own",
+				Fix:    "run it with sudo",
+			}
 		}
+		return nil
+	}
+	if _, err := os.Stat(BTFPath); err != nil {
+		return &UnusableError{Reason: fmt.Sprintf("cannot watch: this kernel shows no BTF (%v)", err), Fix: showBTF}
 	}
 	return nil
 }
@@ -79,12 +89,34 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// memlockError tells what to do where the kernel counts BPF memory as locked
+// memory of the user, which it did before 5.11.
+func memlockError(err error) error {
+	return &UnusableError{
+		Reason: fmt.Sprintf("cannot watch: this kernel limits BPF by RLIMIT_MEMLOCK, and raising it needs CAP_SYS_RESOURCE (%v)", err),
+		Fix:    "run it with sudo, or with: ulimit -l unlimited",
+	}
+}
+
+// lockdownPath shows how far the kernel is locked down, the level in brackets.
+const lockdownPath = "/sys/kernel/security/lockdown"
+
+// lockedDown reports whether text, as lockdownPath shows it, says that programs
+// must not read the kernel's memory.
+func lockedDown(text string) bool { return strings.Contains(text, "[confidentiality]") }
+
 // loadError makes the kernel's refusal to load a program understandable.
 func loadError(err error) error {
+	if text, _ := os.ReadFile(lockdownPath); lockedDown(string(text)) { // unreadable tells nothing
+		return &UnusableError{
+			Reason: fmt.Sprintf("cannot watch: kernel lockdown (confidentiality) forbids BPF programs to read the kernel's memory (%v)", err),
+			Fix:    "boot with lockdown=integrity, or without lockdown",
+		}
+	}
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return &UnusableError{
 			Reason: fmt.Sprintf("cannot watch: the kernel refuses to load BPF programs (%v)", err),
-			Fix:    "check kernel lockdown (/sys/kernel/security/lockdown), seccomp and the container's profile; tcpwatch doctor tells more",
+			Fix:    "check kernel lockdown (" + lockdownPath + "), seccomp and the container's profile; tcpwatch doctor tells more",
 		}
 	}
 	var verifier *ebpf.VerifierError
