@@ -28,6 +28,9 @@ var mayImport = map[string]string{
 	"internal/filter":    "internal/record internal/track events model internal/printable internal/suggest",
 	"internal/view":      "internal/record internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
+
+	"internal/kerneltest": "",
+	"internal/tunpeer":    "internal/kerneltest",
 }
 
 func TestImportsPointOneWay(t *testing.T) {

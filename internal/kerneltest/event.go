@@ -42,7 +42,9 @@ var states = [...]string{
 	7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING", 12: "NEW_SYN_RECV",
 }
 
-func stateName(n uint64) string {
+// StateName returns the name of a state by the kernel's number, from 1 to 12;
+// nothing for 0, and the number itself for another.
+func StateName(n uint64) string {
 	if n == 0 {
 		return ""
 	}
@@ -92,9 +94,9 @@ func (r reader) event() Event {
 		Protocol: int(r.uint("protocol")),
 		Sport:    uint16(r.uint("sport")),
 		Dport:    uint16(r.uint("dport")),
-		Old:      stateName(r.uint("oldstate")),
-		New:      stateName(r.uint("newstate")),
-		State:    stateName(r.uint("state")),
+		Old:      StateName(r.uint("oldstate")),
+		New:      StateName(r.uint("newstate")),
+		State:    StateName(r.uint("state")),
 	}
 	if from, to := r.bytes("saddr"), r.bytes("daddr"); len(from) == unix.SizeofSockaddrInet6 {
 		e.Family = int(binary.NativeEndian.Uint16(from)) // SendReset since Linux 6.10

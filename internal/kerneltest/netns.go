@@ -75,6 +75,17 @@ func (n *Netns) Sysctl(name, value string) {
 	}
 }
 
+// Up sets an interface of the namespace up and gives it addresses with the
+// lengths of their prefixes: 10.98.0.1/16.
+func (n *Netns) Up(name string, prefixes ...string) {
+	n.t.Helper()
+	var err error
+	n.Do(func() { err = configure(name, prefixes...) })
+	if err != nil {
+		n.t.Fatalf("configure %s: %v", name, err)
+	}
+}
+
 // Named gives the namespace a name in /run/netns, as `ip netns add` does, until
 // the test ends, and returns the path.
 func (n *Netns) Named(name string) string {

@@ -1,9 +1,15 @@
 package kerneltest
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // RequireKernel is the environment variable which, set to 1, turns every skip
@@ -37,6 +43,45 @@ func NeedProgram(t testing.TB, name string) {
 	if _, err := exec.LookPath(name); err != nil {
 		skip(t, "needs the program "+name+": "+err.Error())
 	}
+}
+
+// TunDevice is where TUN interfaces are made.
+const TunDevice = "/dev/net/tun"
+
+// RequireTun skips the test unless it can open the TUN device. It makes the
+// device's node where that is missing, as in a guest without udev.
+func RequireTun(t testing.TB) {
+	t.Helper()
+	RequireRoot(t)
+	if err := openTun(); err != nil {
+		skip(t, fmt.Sprintf("needs %s: %v", TunDevice, err))
+	}
+}
+
+func openTun() error {
+	f, err := os.OpenFile(TunDevice, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeTun(); err != nil {
+			return err
+		}
+		f, err = os.OpenFile(TunDevice, os.O_RDWR, 0)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// makeTun makes the node: character device 10, 200 (admin-guide/devices.txt).
+func makeTun() error {
+	if err := os.MkdirAll(filepath.Dir(TunDevice), 0o755); err != nil {
+		return err
+	}
+	err := unix.Mknod(TunDevice, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 200)))
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another test was faster
+	}
+	return err
 }
 
 // skip skips the test, or fails it where kernel tests are required. The reason

@@ -62,7 +62,7 @@ func configure(name string, prefixes ...string) error {
 			return fmt.Errorf("add %s: %w", p, err)
 		}
 	}
-	return nil
+	return awaitLocal(prefixes)
 }
 
 // setUp sets an interface of the calling thread's namespace up.

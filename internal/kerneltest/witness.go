@@ -177,12 +177,22 @@ func (w *Witness) Stop() {
 // and what came since.
 func (w *Witness) Events() []Event {
 	w.t.Helper()
-	if err := w.drain(); err != nil {
+	all, err := w.Record()
+	if err != nil {
 		w.t.Fatalf("read witness: %v", err)
+	}
+	return all
+}
+
+// Record is Events for goroutines that cannot end the test, such as those of
+// its subtests.
+func (w *Witness) Record() ([]Event, error) {
+	if err := w.drain(); err != nil {
+		return nil, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.events)
+	return slices.Clone(w.events), nil
 }
 
 // Counts returns how often each transition was recorded so far, by old and new

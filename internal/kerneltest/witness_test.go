@@ -121,8 +121,8 @@ func TestStateNames(t *testing.T) {
 		t.Errorf("the kernel names %d states", len(names)/2)
 	}
 	for _, m := range names {
-		if n, err := strconv.ParseUint(m[1], 10, 8); err != nil || stateName(n) != m[2] {
-			t.Errorf("state %s is %q here, %s in the kernel", m[1], stateName(n), m[2])
+		if n, err := strconv.ParseUint(m[1], 10, 8); err != nil || StateName(n) != m[2] {
+			t.Errorf("state %s is %q here, %s in the kernel", m[1], StateName(n), m[2])
 		}
 	}
 }
