@@ -14,7 +14,7 @@ KERNELS = 5.10,6.1,6.12,7
 KERNEL_PACKAGES = ./internal/probe ./internal/e2e ./internal/kerneltest ./internal/netns ./internal/demo
 KERNEL_MODULES = veth,sch_netem,tun,nf_tables,?nft_counter,nft_numgen,nft_limit,nft_ct,nft_reject_ipv4,nft_reject_ipv6,nft_reject_inet,tcp_diag,?mptcp_diag
 # tmux wants a terminal described, and a locale.
-KERNEL_PROGRAMS = ss,nft,tmux,unshare,mount,id,/bin/sh,/bin/cat,/bin/true,/bin/sleep,/lib/terminfo,/usr/lib/locale/C.utf8
+KERNEL_PROGRAMS = ss,nft,tmux,unshare,mount,stty,id,/bin/sh,/bin/cat,/bin/true,/bin/sleep,/lib/terminfo,/usr/lib/locale/C.utf8
 KERNEL_FLAGS = -skips
 VMRUN = CGO_ENABLED=0 go run ./internal/vmrun/cmd/vmrun
 

@@ -15,7 +15,11 @@ import (
 func TestHostileNamesSpoilNothing(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	for i, name := range []string{"\xff\x1b[2J\x1b]0;x\x07", "a\u202eb\u2066c\u200b\n", "\"\\,;=\t%s\r\x9b1m", "\x7f\u0085\u2028<&>"} {
+	names := []string{"\xff\x1b[2J\x1b]0;x\x07", "a\u202eb\u2066c\u200b\n", "\"\\,;=\t%s\r\x9b1m", "\x7f\u0085\u2028<&>"}
+	if kerneltest.Guest() != "" {
+		names = names[:1] // no kernel treats them differently, and each takes a dozen starts
+	}
+	for i, name := range names {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			ns := newNetns(t)
 			var h *helper

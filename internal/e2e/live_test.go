@@ -101,6 +101,10 @@ func TestLiveScreen(t *testing.T) {
 	s.keys("/")
 	s.keys("-l", "state == \"CLOSE_WAIT\"")
 	s.keys("Enter")
+	s.await("the other filter", func(text string) bool {
+		rows := rowsOf(text)
+		return strings.Contains(rows, "CLOSE_WAIT") && !strings.Contains(rows, "ESTABLISHED")
+	})
 	s.keys("Enter")
 	s.await("a history", contains("passive-child-born", "handshake-completed", "fin-received"))
 

@@ -81,6 +81,13 @@ func TestWithTwoCapabilities(t *testing.T) {
 	kerneltest.LeakCheck(t)
 	binary := kerneltest.BuildTcpwatch(t)
 	caps := []string{"CAP_BPF", "CAP_PERFMON"}
+	if kerneltest.HasStruct(t, "bpf_map_memory") { // BPF memory counts as locked memory, up to 5.10
+		_, errOut, code := kerneltest.RunAs(t, kerneltest.Nobody, caps, binary, "trace")
+		if code != 3 || !strings.Contains(errOut, "CAP_SYS_RESOURCE") || !strings.Contains(errOut, "cap_bpf,cap_perfmon,cap_sys_resource+ep") {
+			t.Errorf("trace with a memory limit: exit code %d: %s", code, errOut)
+		}
+		caps = append(caps, "CAP_SYS_RESOURCE")
+	}
 	checkDoctorJSON(t, true, caps)
 	if out, _, code := kerneltest.RunAs(t, kerneltest.Nobody, caps, binary, "doctor"); code != 0 || !strings.Contains(out, "CAP_SYS_ADMIN") {
 		t.Errorf("doctor: exit code %d: %s", code, out)

@@ -19,6 +19,7 @@ type meeting struct {
 	listens        netip.AddrPort
 	helper         *helper
 	cookies        map[ssSocket]string // while established
+	lives          []kerneltest.Life   // as witnessed
 }
 
 // meet connects to a helper, sends, and closes, first this end.
@@ -87,6 +88,7 @@ func TestTraceTellsOneConnection(t *testing.T) {
 
 // check compares what was printed of a meeting with what was witnessed.
 func (m *meeting) check(t *testing.T, lines []line, lives []kerneltest.Life) {
+	m.lives = lives
 	port := m.listens.Port()
 	ours := sift(lines, func(l *line) bool { return l.involves(port) })
 	want := map[string]int{}
@@ -161,6 +163,9 @@ func (m *meeting) checkEnds(t *testing.T, l *line, first bool) {
 			t.Errorf("client %v: want %v", l, m.client)
 		}
 	case "passive":
+		if m.newborn(l) {
+			return
+		}
 		if l.local() != m.server || l.remote() != m.serverSees {
 			t.Errorf("server %v: want %v>%v", l, m.server, m.serverSees)
 		}
@@ -171,6 +176,22 @@ func (m *meeting) checkEnds(t *testing.T, l *line, first bool) {
 	default:
 		t.Errorf("role %s of %v", l.Role, l)
 	}
+}
+
+// newborn reports whether a line is of the birth of a child of which the kernel
+// itself does not know the peer yet, as up to 6.14: the witness says so.
+func (m *meeting) newborn(l *line) bool {
+	if l.From != "LISTEN" || l.Rport != 0 {
+		return false
+	}
+	for _, life := range m.lives {
+		for _, e := range life.Events {
+			if e.Old == "LISTEN" && e.New == "SYN_RECV" && e.Sport == l.Lport && e.Dport == 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkPeople checks that nobody is taken for the other.
@@ -198,6 +219,7 @@ func (m *meeting) checkPeople(t *testing.T, l *line) {
 // checkCookies compares the cookies with those of ss.
 func (m *meeting) checkCookies(t *testing.T, ours []line) {
 	t.Helper()
+	noHelper := !kerneltest.HasFunc(t, "bpf_get_socket_ptr_cookie")
 	for _, end := range []ssSocket{
 		{"ESTAB", m.client, netip.AddrPortFrom(m.remoteOfClient(), m.listens.Port())},
 		{"ESTAB", m.server, m.serverSees},
@@ -208,7 +230,9 @@ func (m *meeting) checkCookies(t *testing.T, ours []line) {
 		}
 		of := sift(ours, func(l *line) bool { return l.local() == end.local && l.remote() == end.remote })
 		for i := range of {
-			if of[i].Cookie != want {
+			// Without the helper a cookie is known once ss has asked for it.
+			early := noHelper && slices.Contains([]string{"SYN_SENT", "SYN_RECV", "ESTABLISHED"}, of[i].To)
+			if of[i].Cookie != want && !(of[i].Cookie == "" && early) {
 				t.Errorf("cookie %s of %v, ss has %s", of[i].Cookie, &of[i], want)
 			}
 		}

@@ -72,12 +72,14 @@ func joinCaps(caps []Capability, sep string) string {
 }
 
 // GrantCommand returns the commands that give this binary what it needs.
-func GrantCommand() string {
+func GrantCommand() string { return grant("cap_bpf,cap_perfmon") }
+
+func grant(caps string) string {
 	exe, err := os.Executable()
 	if err != nil {
 		exe = "tcpwatch"
 	}
-	return fmt.Sprintf("run it with sudo, or grant it once: sudo setcap cap_bpf,cap_perfmon+ep %s", shellQuote(exe))
+	return fmt.Sprintf("run it with sudo, or grant it once: sudo setcap %s+ep %s", caps, shellQuote(exe))
 }
 
 func shellQuote(s string) string {
@@ -94,7 +96,7 @@ func shellQuote(s string) string {
 func memlockError(err error) error {
 	return &UnusableError{
 		Reason: fmt.Sprintf("cannot watch: this kernel limits BPF by RLIMIT_MEMLOCK, and raising it needs CAP_SYS_RESOURCE (%v)", err),
-		Fix:    "run it with sudo, or with: ulimit -l unlimited",
+		Fix:    grant("cap_bpf,cap_perfmon,cap_sys_resource") + ", or raise the limit: ulimit -l unlimited",
 	}
 }
 

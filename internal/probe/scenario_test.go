@@ -1,0 +1,185 @@
+package probe
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/internal/tunpeer"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// recording is a Sink that keeps what is told of, by namespace. It is read once
+// the stream has ended.
+type recording map[uint32][]told
+
+// told is an event and what was made of it.
+type told struct {
+	events.Event
+	judged model.Judgement
+}
+
+// Observe implements track.Sink.
+func (r recording) Observe(o *track.Observation) {
+	r[o.Event.Netns] = append(r[o.Event.Netns], told{o.Event, o.Judgement})
+}
+
+// of returns what is told of a kind in a namespace.
+func (r recording) of(netns uint32, kind events.Kind) (some []told) {
+	for _, e := range r[netns] {
+		if e.Kind == kind {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// played is one run of a scenario. Afterwards the test closes what is open.
+type played struct {
+	name       string
+	paths      []string
+	netns      uint32
+	began, end uint64
+}
+
+// edges counts the transitions that the paths consist of.
+func (p *played) edges() map[string]int {
+	counts := map[string]int{}
+	for _, path := range p.paths {
+		states := strings.Split(path, ">")
+		for i := 1; i < len(states); i++ {
+			counts[states[i-1]+">"+states[i]]++
+		}
+	}
+	return counts
+}
+
+// check compares what was told with what happened, and returns how many
+// transitions are missing.
+func (p *played) check(t *testing.T, r recording) (missing int) {
+	t.Helper()
+	got := map[string]int{}
+	for _, e := range r[p.netns] {
+		if e.Time < p.began || e.Time > p.end {
+			continue // a namespace's number may have served another, and cleaning up is no part
+		}
+		if e.Kind == events.Transition {
+			got[e.From.String()+">"+e.To.String()]++
+		}
+		if e.judged.Verdict == model.Impossible {
+			t.Errorf("%s: %v>%v is impossible: %s", p.name, e.From, e.To, e.judged.Rule)
+		}
+	}
+	want := p.edges()
+	for edge, n := range got {
+		if n > want[edge] {
+			t.Errorf("%s: %s %d times, want %d", p.name, edge, n, want[edge])
+		}
+	}
+	for edge, n := range want {
+		if got[edge] < n {
+			t.Logf("%s: %s %d times, want %d", p.name, edge, got[edge], n)
+			missing += n - got[edge]
+		}
+	}
+	return missing
+}
+
+// Whatever a peer does, in each scenario of a TUN device and over both families,
+// exactly the transitions that the scenario declares are seen, and none is
+// impossible.
+func TestScenariosAreSeenExactly(t *testing.T) {
+	kerneltest.RequireTun(t)
+	kerneltest.LeakCheck(t)
+	scripts, err := tunpeer.Scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := load(t, Options{NoInventory: true})
+	b := openBooks(t, p)
+	r := recording{}
+	f := follow(t, p, r)
+	plays := playAll(t, scripts)
+	hidden := b.check(t)
+	f.stop(t)
+	lost, nested := checkDelivered(t, p, f.live.Delivered())
+	missing := 0
+	for _, play := range plays {
+		missing += play.check(t, r)
+	}
+	if uint64(missing) > lost+nested+hidden {
+		t.Errorf("%d transitions are missing, and %d known to be", missing, lost+nested+hidden)
+	}
+	if len(plays) != 2*len(scripts) {
+		t.Errorf("%d plays of %d scenarios", len(plays), len(scripts))
+	}
+	t.Logf("%d plays, %d lost, %d nested, %d hidden", len(plays), lost, nested, hidden)
+}
+
+// playAll plays each scenario over both families, many at a time: most wait for
+// the kernel's timers.
+func playAll(t *testing.T, scripts []*tunpeer.Script) (plays []played) {
+	t.Helper()
+	w := tunpeer.NewWitness(t)
+	var mu sync.Mutex
+	t.Run("play", func(t *testing.T) {
+		for _, script := range scripts {
+			for _, family := range []kerneltest.Family{kerneltest.IPv4, kerneltest.IPv6} {
+				t.Run(fmt.Sprintf("%s/IPv%d", script.Name, family), func(t *testing.T) {
+					t.Parallel()
+					ns := kerneltest.NewNetns(t)
+					c := tunpeer.New(t, ns).Conn(family)
+					began := now()
+					c.Play(t, w, script)
+					mu.Lock()
+					defer mu.Unlock()
+					plays = append(plays, played{t.Name(), script.Paths, ns.Inum(), began, now()})
+				})
+			}
+		}
+	})
+	return plays
+}
+
+// A SYN-ACK that nobody acknowledges is sent again, and told of with the tuple
+// and the sequence number of the handshake that waits.
+func TestSynAckRetransmits(t *testing.T) {
+	kerneltest.RequireTun(t)
+	kerneltest.LeakCheck(t)
+	const lost = `kernel listen
+		iss 1000
+		syn
+		expect synack
+		expect synack again
+		rst`
+	script, err := tunpeer.Parse("synack lost", lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range []kerneltest.Family{kerneltest.IPv4, kerneltest.IPv6} {
+		t.Run(fmt.Sprintf("IPv%d", family), func(t *testing.T) {
+			ns := kerneltest.NewNetns(t)
+			p := load(t, Options{NoInventory: true})
+			r := recording{}
+			f := follow(t, p, r)
+			c := tunpeer.New(t, ns).Conn(family)
+			if err := c.Run(script); err != nil {
+				t.Fatal(err)
+			}
+			f.stop(t)
+			got := r.of(ns.Inum(), events.SynAck)
+			if len(got) != 1 {
+				t.Fatalf("%d retransmits of SYN-ACK, want 1", len(got))
+			}
+			ev := got[0]
+			if ev.PeerISN() != 1000 || ev.Count != 1 || ev.Lport != c.Kernel.Port() ||
+				ev.Rport != c.Peer.Port() || events.Addr(ev.Family, &ev.Daddr) != c.Peer.Addr() {
+				t.Errorf("SYN-ACK %+v, want the first again, of %v to %v, for ISN 1000", ev.Event, c.Kernel, c.Peer)
+			}
+		})
+	}
+}
