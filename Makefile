@@ -1,6 +1,6 @@
 # The few targets worth a name; plain go commands do the rest.
 
-.PHONY: all test test-kernels test-arm64 kernels-verify generate lint bench bench-peers
+.PHONY: all test test-kernels test-arm64 kernels-doc kernels-verify generate lint bench bench-peers
 
 all:
 	go build ./cmd/tcpwatch
@@ -11,16 +11,28 @@ test:
 # The tests of the real kernel on other kernels, in QEMU: docs/testing-kernels.md.
 # Packages that take longest come first.
 KERNELS = 5.10,6.1,6.12,7
-KERNEL_PACKAGES = ./internal/probe ./internal/e2e ./internal/kerneltest ./internal/netns ./internal/demo
+KERNEL_PACKAGES = ./internal/probe ./internal/e2e ./internal/kerneltest ./internal/netns ./internal/demo ./internal/lockdown
 KERNEL_MODULES = veth,sch_netem,tun,nf_tables,?nft_counter,nft_numgen,nft_limit,nft_ct,nft_reject_ipv4,nft_reject_ipv6,nft_reject_inet,tcp_diag,?mptcp_diag
 # tmux wants a terminal described, and a locale.
 KERNEL_PROGRAMS = ss,nft,tmux,unshare,mount,stty,id,/bin/sh,/bin/cat,/bin/true,/bin/sleep,/lib/terminfo,/usr/lib/locale/C.utf8
 KERNEL_FLAGS = -skips
+KERNEL_RESULTS = $(or $(TMPDIR),/tmp)/tcpwatch-kernels
 VMRUN = CGO_ENABLED=0 go run ./internal/vmrun/cmd/vmrun
 
 test-kernels:
+	rm -rf $(KERNEL_RESULTS)
 	$(VMRUN) matrix -fetch -k '$(KERNELS)' -mods '$(KERNEL_MODULES)' -add '$(KERNEL_PROGRAMS)' \
-		-prebuilt TCPWATCH_BINARY=./cmd/tcpwatch -e TCPWATCH_REQUIRE_KERNEL=1 $(KERNEL_FLAGS) $(KERNEL_PACKAGES)
+		-prebuilt TCPWATCH_BINARY=./cmd/tcpwatch -e TCPWATCH_REQUIRE_KERNEL=1 -out $(KERNEL_RESULTS) $(KERNEL_FLAGS) $(KERNEL_PACKAGES)
+	$(KERNELDOC)
+
+# What was seen on each kernel: docs/kernels.json, and the document made from it.
+KERNELDOC = go run ./internal/kerneldoc/cmd/kerneldoc -results $(KERNEL_RESULTS)
+
+kernels-doc:
+	$(MAKE) test-kernels KERNELDOC=:
+	mkdir -p $(KERNEL_RESULTS)/host
+	VMRUN_OUT=$(KERNEL_RESULTS)/host go test -count=1 -run TestFacts ./internal/probe
+	$(KERNELDOC) -host $(KERNEL_RESULTS)/host -w
 
 # Whether the committed BPF objects load, attach and report on arm64.
 ARM64_TESTS = TestMissingFeatureIsALoss|TestMissingRequiredHookIsAnError|TestLoneEventIsNotStranded

@@ -170,11 +170,31 @@ int state_rescue(__u64 *ctx)
 	return transition(ctx, &cpu->program[PROGRAM_STATE_RESCUE], FLAG_RESCUED);
 }
 
-static __always_inline __u16 flags_of_skb(struct tcp_skb_cb *cb)
+/* A byte of TCP's part of a packet's control block. The verifier follows the
+ * pointer, but to bytes only; a helper that reads memory, lockdown forbids. */
+static __always_inline __u8 cb_byte(struct sk_buff *skb, __u32 at)
 {
+	return *((__u8 *)skb->cb + at);
+}
+
+#define cb_offset(type, field) \
+	__builtin_preserve_field_info(((type *)0)->field, 0 /* BPF_FIELD_BYTE_OFFSET */)
+
+static __always_inline __u32 seq_of(struct sk_buff *skb)
+{
+	__u32 at = cb_offset(struct tcp_skb_cb, seq);
+
+	return cb_byte(skb, at) | cb_byte(skb, at + 1) << 8 | cb_byte(skb, at + 2) << 16 |
+	       (__u32)cb_byte(skb, at + 3) << 24;
+}
+
+static __always_inline __u16 flags_of_skb(struct sk_buff *skb)
+{
+	__u32 at = cb_offset(struct tcp_skb_cb___6_18, tcp_flags);
+
 	if (field_size(struct tcp_skb_cb, tcp_flags) == 1)
-		return peek(cb, tcp_flags);
-	return peek((struct tcp_skb_cb___6_18 *)cb, tcp_flags);
+		return cb_byte(skb, at);
+	return cb_byte(skb, at) | cb_byte(skb, at + 1) << 8;
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
@@ -191,8 +211,7 @@ int retransmit(__u64 *ctx)
 	struct event *e = begin(c, sk, KIND_RETRANSMIT);
 	if (!e)
 		return 0;
-	struct tcp_skb_cb *cb = (void *)skb->cb;
-	e->extra = peek(cb, seq) | (__u64)flags_of_skb(cb) << 32;
+	e->extra = seq_of(skb) | (__u64)flags_of_skb(skb) << 32;
 	if (has_retransmit_err) {
 		int err = ctx[2];
 		e->err = err < 0 ? -err : err;

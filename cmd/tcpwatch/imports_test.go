@@ -29,6 +29,7 @@ var mayImport = map[string]string{
 	"internal/view":      "internal/record internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
+	"internal/kerneldoc":  "internal/vmrun",
 	"internal/kerneltest": "",
 	"internal/tunpeer":    "internal/kerneltest",
 }

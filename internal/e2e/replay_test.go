@@ -49,7 +49,7 @@ func TestReplaySaysTheSame(t *testing.T) {
 		t.Errorf("the replay differs: %s", firstDifference(live, again))
 	}
 	readable(t, file)
-	for _, args := range [][]string{{"trace"}, {"trace", "-o", "csv"}, {"history"}, {"sockets"}, {"history", "-o", "jsonl"}} {
+	for _, args := range kerneltest.Few([]string{"trace"}, []string{"trace", "-o", "csv"}, []string{"history"}, []string{"sockets"}, []string{"history", "-o", "jsonl"}) {
 		out, errOut, code := kerneltest.RunAs(t, kerneltest.Nobody, nil, kerneltest.BuildTcpwatch(t), append(args, "-r", file)...)
 		if code != 0 || out == "" && args[0] != "sockets" {
 			t.Errorf("%v as nobody: exit code %d, %d bytes: %s", args, code, len(out), errOut)

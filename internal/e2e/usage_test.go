@@ -57,7 +57,7 @@ func TestQuietEnds(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
 	ns := newNetns(t)
-	for _, output := range []string{"text", "jsonl", "csv"} {
+	for _, output := range kerneltest.Few("text", "jsonl", "csv") {
 		t.Run("head "+output, func(t *testing.T) {
 			cmd := exec.Command(kerneltest.BuildTcpwatch(t), "trace", "-o", output)
 			out, err := cmd.StdoutPipe()

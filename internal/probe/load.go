@@ -30,7 +30,8 @@ type Options struct {
 	// hidden. "" is BTFPath.
 	BTF string
 
-	without func(*Features) // tests take away what the kernel offers
+	without  func(*Features) // tests take away what the kernel offers
+	verifier ebpf.LogLevel   // and ask for the verifier's log
 }
 
 // DefaultRingSize is the ring buffer's size in bytes: room for about 50,000
@@ -232,16 +233,18 @@ func tick() uint64 {
 // not required becomes a stated loss.
 func (p *Probe) loadCollection(spec *ebpf.CollectionSpec) error {
 	for {
-		coll, err := ebpf.NewCollection(spec)
+		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
+			Programs: ebpf.ProgramOptions{LogLevel: p.options.verifier},
+		})
 		if err == nil {
 			p.coll = coll
 			return nil
 		}
 		refused := refusedProgram(spec, err)
 		if refused == nil || refused.required {
-			return loadError(err)
+			return loadError(err, p.options.BTF)
 		}
-		p.lose(refused.loses, fmt.Sprintf("the kernel refuses the program: %v", err))
+		p.lose(refused.loses, refusal(err))
 		delete(spec.Programs, refused.name)
 	}
 }

@@ -107,11 +107,19 @@ const lockdownPath = "/sys/kernel/security/lockdown"
 // must not read the kernel's memory.
 func lockedDown(text string) bool { return strings.Contains(text, "[confidentiality]") }
 
+// refusal says why the kernel refuses a program, in one line.
+func refusal(err error) string {
+	if text, _ := os.ReadFile(lockdownPath); lockedDown(string(text)) { // unreadable tells nothing
+		return fmt.Sprintf("kernel lockdown (confidentiality) forbids BPF programs to read the kernel's memory (%v)", err)
+	}
+	return fmt.Sprintf("the kernel refuses the program (%v)", err)
+}
+
 // loadError makes the kernel's refusal to load a program understandable.
-func loadError(err error) error {
+func loadError(err error, types string) error {
 	if text, _ := os.ReadFile(lockdownPath); lockedDown(string(text)) { // unreadable tells nothing
 		return &UnusableError{
-			Reason: fmt.Sprintf("cannot watch: kernel lockdown (confidentiality) forbids BPF programs to read the kernel's memory (%v)", err),
+			Reason: "cannot watch: " + refusal(err),
 			Fix:    "boot with lockdown=integrity, or without lockdown",
 		}
 	}
@@ -119,6 +127,12 @@ func loadError(err error) error {
 		return &UnusableError{
 			Reason: fmt.Sprintf("cannot watch: the kernel refuses to load BPF programs (%v)", err),
 			Fix:    "check kernel lockdown (" + lockdownPath + "), seccomp and the container's profile; tcpwatch doctor tells more",
+		}
+	}
+	if types != "" && errors.Is(err, unix.EINVAL) {
+		return &UnusableError{
+			Reason: fmt.Sprintf("cannot watch: %s is not of the running kernel, or the kernel was built without BTF and refuses typed tracepoints whatever --btf names (%v)", types, err),
+			Fix:    "take the BTF of exactly this build (uname -rv names it), or boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y",
 		}
 	}
 	var verifier *ebpf.VerifierError
