@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"github.com/tcpwatch/tcpwatch/internal/probe"
 )
 
 // version is the release; the linker may set it.
@@ -21,7 +23,7 @@ func newVersionCommand(e *env, g *globals) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(e.stdout, "tcpwatch %s%s\n", version, revision())
 			if err == nil && g.verbose {
-				_, err = fmt.Fprint(e.stdout, details())
+				_, err = fmt.Fprint(e.stdout, details(g.btf))
 			}
 			return err
 		},
@@ -42,12 +44,19 @@ func revision() string {
 	return ""
 }
 
-func details() string {
+func details(types string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "go      %s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		fmt.Fprintf(&b, "kernel  %s\n", unix.ByteSliceToString(u.Release[:]))
+	}
+	if lacking, err := probe.Lacking(types); err != nil {
+		fmt.Fprintf(&b, "kernel  cannot tell what it lacks: %v\n", err)
+	} else {
+		for _, l := range lacking {
+			fmt.Fprintf(&b, "unseen  %s: %s\n", l.What, l.Why)
+		}
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {

@@ -133,3 +133,21 @@ func TestQuietEnds(t *testing.T) {
 		})
 	}
 }
+
+// Without privilege, version -v says what this kernel does not let anybody see.
+func TestVersionSaysWhatTheKernelLacks(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	out, errOut, code := kerneltest.RunAs(t, kerneltest.Nobody, nil, kerneltest.BuildTcpwatch(t), "version", "-v")
+	if code != 0 || strings.Contains(out, "cannot tell") {
+		t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	for what, has := range map[string]bool{
+		"unseen  the cookies of sockets made during the watch": kerneltest.HasFunc(t, "bpf_get_socket_ptr_cookie"),
+		"unseen  why the kernel sent an RST":                   kerneltest.HasEnumerator(t, "sk_rst_reason", "SK_RST_REASON_NOT_SPECIFIED"),
+	} {
+		if strings.Contains(out, what) == has {
+			t.Errorf("the kernel has it: %v, but %q is said: %v", has, what, !has)
+		}
+	}
+}

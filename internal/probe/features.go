@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -144,6 +145,17 @@ func (f *Features) losses(all bool) []Loss {
 		losses = append(losses, Loss{row.loses, f.why(Feature(i))})
 	}
 	return losses
+}
+
+// Lacking returns what the running kernel does not let anybody see, by its types
+// alone: no privilege is needed. file is as in Options.BTF.
+func Lacking(file string) ([]Loss, error) {
+	finding, kernel := typesFinding(file)
+	if !finding.OK {
+		return nil, errors.New(finding.Detail)
+	}
+	f := readFeatures(kernel)
+	return f.losses(true), nil
 }
 
 // why says what is missing.
