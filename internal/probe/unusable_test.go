@@ -1,0 +1,51 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a kernel refuses is said with the next step.
+func TestLoadErrorsNameTheNextStep(t *testing.T) {
+	refused := func(errno unix.Errno) error { return fmt.Errorf("program state: load program: %w", errno) }
+	tests := map[string]struct {
+		err   error
+		types string
+		says  []string
+	}{
+		"seccomp or an LSM":         {refused(unix.EPERM), "", []string{"refuses to load BPF programs", "seccomp", lockdownPath}},
+		"not this kernel's BTF":     {refused(unix.EINVAL), "/tmp/btf", []string{"/tmp/btf is not of the running kernel", "CONFIG_DEBUG_INFO_BTF=y"}},
+		"anything else":             {refused(unix.EINVAL), "", []string{"load programs: program state"}},
+		"a limit before Linux 5.11": {memlockError(unix.EPERM), "", []string{"RLIMIT_MEMLOCK", "cap_sys_resource+ep", "ulimit -l unlimited"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := test.err
+			if _, done := errors.AsType[*UnusableError](err); !done {
+				err = loadError(err, test.types)
+			}
+			for _, want := range test.says {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestLockedDown(t *testing.T) {
+	for text, want := range map[string]bool{
+		"none integrity [confidentiality]\n": true,
+		"none [integrity] confidentiality\n": false,
+		"[none] integrity confidentiality\n": false,
+		"":                                   false,
+	} {
+		if got := lockedDown(text); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
