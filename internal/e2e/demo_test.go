@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,10 @@ func TestDemoTellsEachStory(t *testing.T) {
 	}
 	for line := range strings.Lines(string(list)) {
 		name, _, _ := strings.Cut(line, " ")
+		// What the kernel does in each is internal/demo's to test; here it is what is said.
+		if kerneltest.Guest() != "" && !slices.Contains([]string{"half-close", "unread", "simultaneous-open"}, name) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			r := start(t, "demo", "--live", "--only", name, "--pause", "20ms", "--half-close", "100ms")
 			if code := r.wait(); code != 0 {

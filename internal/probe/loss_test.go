@@ -111,7 +111,7 @@ func TestRetransmitsUnderLoss(t *testing.T) {
 // arrival and their end.
 func transfer(t *testing.T, from, to *kerneltest.Netns, address string) {
 	t.Helper()
-	const connections, size = 12, 30_000
+	const connections, size = 6, 30_000
 	var l net.Listener
 	var err error
 	to.Do(func() {
