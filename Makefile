@@ -34,7 +34,7 @@ KERNELDOC = go run ./internal/kerneldoc/cmd/kerneldoc -results $(KERNEL_RESULTS)
 kernels-doc:
 	$(MAKE) test-kernels KERNELDOC=:
 	mkdir -p $(KERNEL_RESULTS)/host
-	VMRUN_OUT=$(KERNEL_RESULTS)/host go test -count=1 -run TestFacts ./internal/probe
+	TCPWATCH_REQUIRE_KERNEL=1 VMRUN_OUT=$(KERNEL_RESULTS)/host go test -count=1 -run TestFacts ./internal/probe
 	$(KERNELDOC) -host $(KERNEL_RESULTS)/host -w
 
 # Whether the committed BPF objects load, attach and report on arm64.

@@ -40,7 +40,7 @@ enum flag {
 };
 
 struct event {
-	__u64 time; /* ns since boot, CLOCK_BOOTTIME (CLOCK_MONOTONIC before Linux 5.8) */
+	__u64 time; /* ns since boot, CLOCK_BOOTTIME */
 	__u64 sk; /* the socket's address: its identity from birth to tcp_destroy_sock */
 	__u64 cookie; /* what ss -e prints after sk: */
 	__u64 netns_cookie; /* 0 where the kernel has none */

@@ -56,7 +56,7 @@ static __always_inline bool peek_holder(struct event *e, struct file *file)
 		return false;
 	struct socket *socket = peek(file, private_data); /* 0 with O_PATH */
 	struct sock *sk = socket ? peek(socket, sk) : 0;
-	if (!sk || peek(sk, sk_protocol) != IPPROTO_TCP)
+	if (!sk || peek(sk, sk_protocol) != IPPROTO_TCP || peek(sk, sk_type) != SOCK_STREAM)
 		return false;
 	e->family = peek(sk, __sk_common.skc_family);
 	if (e->family != AF_INET && e->family != AF_INET6)

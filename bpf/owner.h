@@ -70,7 +70,8 @@ static __always_inline void forget_listener(struct sock *sk)
  * The listener of a newborn child. The child is still a plain copy of it: the
  * head of an empty list, which points to itself in the listener, still points
  * there (inet_csk_clone_lock sets the state, tcp_create_openreq_child then
- * initialises tsq_node; 5.8 to 7.1).
+ * initialises tsq_node; 5.8 to 7.1). If the listener was once connected and left
+ * a queue, the head is poisoned: then no owner is found.
  */
 static __always_inline __u64 listener_of(struct sock *sk)
 {

@@ -163,8 +163,9 @@ static __always_inline void peek_addresses(struct event *e, struct sock_common *
 	}
 }
 
-/* What fill_full fills, of a socket behind a pointer that the verifier does not
- * follow; e is zero but for its family. The flags are those of a held socket. */
+/* A held socket behind a pointer that the verifier does not follow; e is zero but
+ * for its family and its task. Of what fill_full fills it leaves out what the
+ * inventory's own row of the socket has: queues, Fast Open, repair, MPTCP. */
 static __always_inline void peek_sock(struct event *e, struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;

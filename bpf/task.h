@@ -46,7 +46,8 @@ static __always_inline __u32 tgid_of(struct task_struct *task)
 	if (!pidns_ino)
 		return task->tgid;
 	struct pid *pid = task->signal->pids[1];
-	for (int i = 0; i < MAX_PIDNS_LEVELS; i++) {
+	unsigned int level = pid->level;
+	for (int i = 0; i < MAX_PIDNS_LEVELS && i <= level; i++) {
 		struct upid up;
 		if (bpf_probe_read_kernel(&up, sizeof(up), (void *)&pid->numbers[i]))
 			break;

@@ -33,6 +33,7 @@ enum program {
 struct cpu {
 	struct counters program[NUM_PROGRAMS];
 	__u64 in_state; /* the state program runs on this CPU */
+	__u64 argument; /* of reset_sent, see is_null */
 };
 
 struct {
@@ -85,10 +86,11 @@ static __always_inline void submit(struct event *e)
 }
 
 /* The socket as a TCP socket, or 0: SCTP and MPTCP sockets use these
- * tracepoints too, and an MPTCP socket is no tcp_sock. */
+ * tracepoints too, and an MPTCP socket is no tcp_sock. Nor is a raw socket, which
+ * may have the protocol's number. */
 static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
 {
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (sk->sk_protocol != IPPROTO_TCP || sk->sk_type != SOCK_STREAM)
 		return 0;
 	return bpf_skc_to_tcp_sock(sk);
 }
@@ -252,6 +254,18 @@ int synack(__u64 *ctx)
 	return 0;
 }
 
+/*
+ * Whether a tracepoint's argument is NULL. From 6.5 on the verifier takes a typed
+ * argument to be never NULL and deletes the comparison, until it learnt which may
+ * be (838a10bd2ebf, 6.13, and 6.12.2): the number is compared after a way through
+ * memory that the verifier does not know the types of.
+ */
+static __always_inline bool is_null(volatile __u64 *memory, __u64 argument)
+{
+	*memory = argument;
+	return *memory == 0;
+}
+
 SEC("tp_btf/tcp_send_reset")
 int reset_sent(__u64 *ctx)
 {
@@ -263,7 +277,7 @@ int reset_sent(__u64 *ctx)
 
 	count(&c->seen);
 	/* From 6.10 on also without a socket, or for a TIME_WAIT mini-socket. */
-	if (!sk || sk->__sk_common.skc_state == TCP_TIME_WAIT ||
+	if (is_null(&cpu->argument, ctx[0]) || !sk || sk->__sk_common.skc_state == TCP_TIME_WAIT ||
 	    sk->__sk_common.skc_state == TCP_NEW_SYN_RECV) {
 		count(&c->filtered);
 		return 0;
@@ -272,10 +286,9 @@ int reset_sent(__u64 *ctx)
 	if (!e)
 		return 0;
 	fill_actor(e);
-	if (!ctx[1])
+	if (is_null(&e->extra, ctx[1]))
 		e->flags |= FLAG_ACTIVE_RESET;
-	if (has_reset_reason)
-		e->extra = (__u32)ctx[2] + 1ULL;
+	e->extra = has_reset_reason ? (__u32)ctx[2] + 1ULL : 0;
 	submit(e);
 	return 0;
 }

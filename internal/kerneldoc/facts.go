@@ -76,11 +76,21 @@ type Kernels struct {
 // host is the series of the kernel outside of the guests.
 const host = "host"
 
-// probePackage is the package whose tests write the facts.
-const probePackage = "internal/probe"
+// The package and the test that write the facts.
+const (
+	probePackage = "internal/probe"
+	factsTest    = "TestFacts"
+)
 
-// ErrNoProbe says that a matrix did not run what finds the facts.
-var ErrNoProbe = errors.New("no facts: internal/probe was not run")
+// ErrNoProbe says that a matrix did not run the test that finds the facts.
+var ErrNoProbe = errors.New("no facts: " + factsTest + " of " + probePackage + " was not run")
+
+// looked reports whether the test that finds the facts was run.
+func looked(k *vmrun.KernelResult) bool {
+	return slices.ContainsFunc(k.Packages, func(p vmrun.PackageResult) bool {
+		return p.Package == probePackage && slices.ContainsFunc(p.Tests, func(t vmrun.TestResult) bool { return t.Name == factsTest })
+	})
+}
 
 // Collect reads what a matrix left in dir, and, unless hostDir is empty, what
 // the probe's tests wrote there outside of a guest.
@@ -89,9 +99,7 @@ func Collect(dir, hostDir string) (*Kernels, error) {
 	if err := readJSON(filepath.Join(dir, vmrun.ResultsName), &results); err != nil {
 		return nil, err
 	}
-	if len(results.Kernels) > 0 && !slices.ContainsFunc(results.Kernels[0].Packages, func(p vmrun.PackageResult) bool {
-		return p.Package == probePackage
-	}) {
+	if len(results.Kernels) == 0 || !looked(&results.Kernels[0]) {
 		return nil, ErrNoProbe
 	}
 	all := &Kernels{WallSeconds: results.WallSeconds}
@@ -112,6 +120,7 @@ func Collect(dir, hostDir string) (*Kernels, error) {
 	if err := findFacts(hostDir, &k.Facts); err != nil {
 		return nil, err
 	}
+	k.Facts.Release = version(k.Facts.Release) // the rest names a machine
 	all.Kernels = append(all.Kernels, k)
 	return all, nil
 }

@@ -93,14 +93,19 @@ func (k *Kernels) table(b *strings.Builder, title string, rowsOf func(*Facts) []
 	}
 }
 
-// title is the version of a kernel, as 6.1.0 or 6.12.117.
+// version is the first part of a release, as 6.1.0 or 6.12.117.
+func version(release string) string {
+	release, _, _ = strings.Cut(release, "-")
+	release, _, _ = strings.Cut(release, "+")
+	return release
+}
+
+// title is the version of a kernel, and where it ran.
 func (k *Kernel) title() string {
-	version, _, _ := strings.Cut(k.Facts.Release, "-")
-	version, _, _ = strings.Cut(version, "+")
 	if k.Series == host {
-		return "host, " + version
+		return "host, " + version(k.Facts.Release)
 	}
-	return version
+	return version(k.Facts.Release)
 }
 
 // tests writes how many tests passed, and what was skipped and why.

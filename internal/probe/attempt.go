@@ -6,6 +6,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
 )
 
 // try finds out about a feature by loading the smallest program that needs it.
@@ -17,11 +18,14 @@ func (f *feature) try() Answer {
 	if err == nil {
 		return Yes
 	}
-	var refused *ebpf.VerifierError
-	if errors.As(err, &refused) || errors.Is(err, ebpf.ErrNotSupported) {
-		return No
+	// What the verifier says of a program that it has looked at, or of a helper or
+	// tracepoint that it does not know.
+	for _, no := range []error{unix.EINVAL, unix.EACCES, ebpf.ErrNotSupported} {
+		if errors.Is(err, no) {
+			return No
+		}
 	}
-	return CannotTell // as without privilege
+	return CannotTell // as without privilege or memory
 }
 
 // tryProgram loads a program and unloads it.

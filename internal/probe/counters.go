@@ -21,10 +21,10 @@ type Counters struct {
 }
 
 // The layout of struct cpu and struct counters in bpf/: three words for each
-// program, then the in_state word.
+// program, then two words of its own.
 const (
 	wordsPerProgram = 3
-	cpuSize         = (len(programs)*wordsPerProgram + 1) * 8
+	cpuSize         = (len(programs)*wordsPerProgram + 2) * 8
 )
 
 // Counters returns the counters of each attached program, the rescuing copy

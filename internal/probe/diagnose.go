@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -81,7 +82,10 @@ func typesFinding(file string) (Finding, *btf.Spec) {
 	var err error
 	if file != "" {
 		f.Detail = file
-		kernel, err = btf.LoadSpec(file)
+		var raw []byte
+		if raw, err = ReadTypes(file); err == nil {
+			kernel, err = btf.LoadSpecFromReader(bytes.NewReader(raw))
+		}
 	} else if _, err = os.Stat(BTFPath); err == nil {
 		kernel, err = btf.LoadKernelSpec()
 	}

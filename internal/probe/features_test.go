@@ -35,7 +35,9 @@ func TestMissingFeatureIsALoss(t *testing.T) {
 		tests[row.name] = test
 	}
 	if kerneltest.Guest() != "" { // what is the loader's alone is the same on every kernel
-		maps.DeleteFunc(tests, func(name string, _ test) bool { return name != "tcp_destroy_sock" && name != features[CookieHelper].name })
+		maps.DeleteFunc(tests, func(name string, _ test) bool {
+			return name != "tcp_destroy_sock" && name != features[CookieHelper].name
+		})
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -32,6 +32,7 @@ type Options struct {
 
 	without  func(*Features) // tests take away what the kernel offers
 	verifier ebpf.LogLevel   // and ask for the verifier's log
+	lockdown bool            // programs must not read the kernel's memory
 }
 
 // DefaultRingSize is the ring buffer's size in bytes: room for about 50,000
@@ -88,6 +89,7 @@ func Load(o Options) (*Probe, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, memlockError(err)
 	}
+	o.lockdown = lockedDown()
 	if o.BTF == "" {
 		return loadHere(o)
 	}
@@ -109,11 +111,6 @@ func loadHere(o Options) (_ *Probe, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("load kernel BTF: %w", err)
 	}
-	if o.BTF != "" {
-		if err := checkTypes(kernel); err != nil {
-			return nil, err
-		}
-	}
 	p := &Probe{options: o, Features: probeFeatures(kernel), iters: map[string]*link.Iter{}}
 	if o.without != nil {
 		o.without(&p.Features)
@@ -129,6 +126,11 @@ func loadHere(o Options) (_ *Probe, err error) {
 	}
 	if err := p.loadCollection(spec); err != nil {
 		return nil, err
+	}
+	if o.BTF != "" { // the kernel may read its own types only for the first program
+		if err := checkTypes(kernel); err != nil {
+			return nil, err
+		}
 	}
 	if p.cpus, err = p.coll.Maps[bpf.TcpwatchMapCpus].Memory(); err != nil {
 		return nil, fmt.Errorf("map counters: %w", err)
@@ -242,9 +244,9 @@ func (p *Probe) loadCollection(spec *ebpf.CollectionSpec) error {
 		}
 		refused := refusedProgram(spec, err)
 		if refused == nil || refused.required {
-			return loadError(err, p.options.BTF)
+			return loadError(err, &p.options)
 		}
-		p.lose(refused.loses, refusal(err))
+		p.lose(refused.loses, refusal(err, p.options.lockdown))
 		delete(spec.Programs, refused.name)
 	}
 }

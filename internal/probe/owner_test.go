@@ -210,6 +210,13 @@ func decoys(t *testing.T, ns *kerneltest.Netns) {
 		}
 		t.Cleanup(func() { _ = d.Close() })
 	})
+	ns.Do(func() { // has TCP's protocol number, and is no TCP socket
+		raw, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Close(raw) })
+	})
 	fd, err := unix.Open(path, unix.O_PATH, 0)
 	if err != nil {
 		t.Fatal(err)

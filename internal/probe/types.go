@@ -2,9 +2,11 @@ package probe
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 
@@ -13,27 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxTypes bounds a file of types: kernels have 3 to 8 MiB.
+// maxTypes bounds types in bytes: kernels have 3 to 8 MiB.
 const maxTypes = 256 << 20
 
 // ReadTypes reads a kernel's BTF from a file: as /sys/kernel/btf/vmlinux shows
 // it, or the .BTF section of an ELF image.
 func ReadTypes(file string) ([]byte, error) {
-	st, err := os.Stat(file)
+	raw, err := readTypes(file)
 	if err != nil {
 		return nil, fmt.Errorf("read BTF: %w", err)
-	}
-	if st.Size() > maxTypes {
-		return nil, fmt.Errorf("read BTF: %s has %d bytes, more than the types of any kernel", file, st.Size())
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read BTF: %w", err)
-	}
-	if bytes.HasPrefix(raw, []byte(elf.ELFMAG)) {
-		if raw, err = typesOfImage(raw); err != nil {
-			return nil, fmt.Errorf("read BTF: %s: %w", file, err)
-		}
 	}
 	if _, err := btf.LoadSpecFromReader(bytes.NewReader(raw)); err != nil {
 		return nil, fmt.Errorf("read BTF: %s holds none (an archive must be unpacked first): %w", file, err)
@@ -41,8 +31,32 @@ func ReadTypes(file string) ([]byte, error) {
 	return raw, nil
 }
 
-func typesOfImage(image []byte) ([]byte, error) {
-	f, err := elf.NewFile(bytes.NewReader(image))
+func readTypes(name string) ([]byte, error) {
+	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() { // a pipe would block
+		return nil, cmp.Or(err, fmt.Errorf("%s is no regular file", name))
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	magic := make([]byte, len(elf.ELFMAG))
+	if n, _ := f.ReadAt(magic, 0); string(magic[:n]) == elf.ELFMAG { // a short file is no image
+		return typesOfImage(f)
+	}
+	return readBounded(f)
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, maxTypes+1))
+	if err == nil && len(raw) > maxTypes {
+		err = fmt.Errorf("more than %d bytes, which no kernel has of types", maxTypes)
+	}
+	return raw, err
+}
+
+func typesOfImage(image io.ReaderAt) ([]byte, error) {
+	f, err := elf.NewFile(image)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +64,7 @@ func typesOfImage(image []byte) ([]byte, error) {
 	if section == nil {
 		return nil, errors.New("the image has no section .BTF")
 	}
-	return section.Data()
+	return readBounded(section.Open())
 }
 
 // withTypes runs f on a thread that finds the given types where the kernel

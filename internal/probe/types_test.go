@@ -39,8 +39,8 @@ func TestReadTypes(t *testing.T) {
 	}
 	for path, says := range map[string]string{
 		filepath.Join(dir, "none"):         "no such file",
-		dir:                                "is a directory",
-		huge:                               "more than the types of any kernel",
+		dir:                                "is no regular file",
+		huge:                               "which no kernel has",
 		program:                            "no section .BTF",
 		file("garbage", []byte("garbage")): "holds none",
 		file("half", raw[:len(raw)/2]):     "holds none",
@@ -60,5 +60,5 @@ func FuzzTypesOfImage(f *testing.F) {
 	}
 	f.Add(image[:4096])
 	f.Add([]byte("\x7fELF"))
-	f.Fuzz(func(t *testing.T, b []byte) { _, _ = typesOfImage(b) })
+	f.Fuzz(func(t *testing.T, b []byte) { _, _ = typesOfImage(bytes.NewReader(b)) })
 }

@@ -103,23 +103,35 @@ func memlockError(err error) error {
 // lockdownPath shows how far the kernel is locked down, the level in brackets.
 const lockdownPath = "/sys/kernel/security/lockdown"
 
-// lockedDown reports whether text, as lockdownPath shows it, says that programs
-// must not read the kernel's memory.
-func lockedDown(text string) bool { return strings.Contains(text, "[confidentiality]") }
+// lockedDown reports whether programs must not read the kernel's memory. Where
+// that cannot be read it is taken to be allowed.
+func lockedDown() bool {
+	text, err := os.ReadFile(lockdownPath)
+	return err == nil && forbidsReading(string(text))
+}
+
+// forbidsReading interprets what lockdownPath shows.
+func forbidsReading(text string) bool { return strings.Contains(text, "[confidentiality]") }
+
+// byLockdown reports whether err is what lockdown makes of a program: one that
+// may not be loaded, or uses a helper that is not there.
+func byLockdown(err error, lockdown bool) bool {
+	return lockdown && (errors.Is(err, unix.EPERM) || strings.Contains(err.Error(), "probe_read"))
+}
 
 // refusal says why the kernel refuses a program, in one line.
-func refusal(err error) string {
-	if text, _ := os.ReadFile(lockdownPath); lockedDown(string(text)) { // unreadable tells nothing
+func refusal(err error, lockdown bool) string {
+	if byLockdown(err, lockdown) {
 		return fmt.Sprintf("kernel lockdown (confidentiality) forbids BPF programs to read the kernel's memory (%v)", err)
 	}
 	return fmt.Sprintf("the kernel refuses the program (%v)", err)
 }
 
 // loadError makes the kernel's refusal to load a program understandable.
-func loadError(err error, types string) error {
-	if text, _ := os.ReadFile(lockdownPath); lockedDown(string(text)) { // unreadable tells nothing
+func loadError(err error, o *Options) error {
+	if byLockdown(err, o.lockdown) {
 		return &UnusableError{
-			Reason: "cannot watch: " + refusal(err),
+			Reason: "cannot watch: " + refusal(err, true),
 			Fix:    "boot with lockdown=integrity, or without lockdown",
 		}
 	}
@@ -129,9 +141,9 @@ func loadError(err error, types string) error {
 			Fix:    "check kernel lockdown (" + lockdownPath + "), seccomp and the container's profile; tcpwatch doctor tells more",
 		}
 	}
-	if types != "" && errors.Is(err, unix.EINVAL) {
+	if o.BTF != "" && errors.Is(err, unix.EINVAL) {
 		return &UnusableError{
-			Reason: fmt.Sprintf("cannot watch: %s is not of the running kernel, or the kernel was built without BTF and refuses typed tracepoints whatever --btf names (%v)", types, err),
+			Reason: fmt.Sprintf("cannot watch: %s is not of the running kernel, or the kernel was built without BTF and refuses typed tracepoints whatever --btf names (%v)", o.BTF, err),
 			Fix:    "take the BTF of exactly this build (uname -rv names it), or boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y",
 		}
 	}

@@ -30,7 +30,7 @@ func main() {
 func run(results, host, file string, write bool) error {
 	now, err := kerneldoc.Collect(results, host)
 	if errors.Is(err, kerneldoc.ErrNoProbe) && !write {
-		fmt.Println("internal/probe was not among the packages: no facts to compare")
+		fmt.Println(err)
 		return nil
 	}
 	if err != nil {
