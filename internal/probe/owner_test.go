@@ -14,8 +14,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/tcpwatch/tcpwatch/bpf"
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 	"github.com/tcpwatch/tcpwatch/internal/track"
@@ -258,4 +260,39 @@ func TestSubstitutesFindTheSameOwners(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where listeners are remembered by their address, one that comes during the
+// watch gives its children their owner, and is forgotten when it ends: its
+// address may be another's then.
+func TestListenersAreForgotten(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	ns := roomy(t)
+	p := load(t, Options{NoInventory: true, without: func(f *Features) { f.Answers[SkStorage] = No }})
+	r := &tape{netns: ns.Inum()}
+	f := follow(t, p, r)
+	var listener *net.TCPListener
+	ns.Do(func() {
+		listener = kerneltest.Listen(t, kerneltest.IPv4)
+		connectTo(t, listener)
+	})
+	port := uint16(listener.Addr().(*net.TCPAddr).Port)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.stop(t)
+	if born := r.births(port); len(born) != 1 || !born[0].Has(model.Inherited) || born[0].PID != uint32(os.Getpid()) {
+		t.Errorf("births %+v, want one that inherits pid %d", born, os.Getpid())
+	}
+	for _, ev := range r.seen {
+		if ev.To == model.Listen && ev.Lport == port {
+			kerneltest.Eventually(t, patience, func() bool { // memory is freed after a grace period
+				var owner [20]byte
+				return errors.Is(p.coll.Maps[bpf.TcpwatchMapListeners].Lookup(ev.SK, &owner), ebpf.ErrKeyNotExist)
+			}, "the listener to be forgotten")
+			return
+		}
+	}
+	t.Error("nobody was seen to listen")
 }
