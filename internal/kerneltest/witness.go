@@ -68,6 +68,9 @@ type cpuBuffer struct {
 	raw    int    // a descriptor of trace_pipe_raw that does not block; an os.File would make it block
 }
 
+// guestBufferKB bounds the buffer per processor in a guest: room for 80,000 records.
+const guestBufferKB = 8 << 10
+
 // NewWitness starts a record, which ends with the test.
 func NewWitness(t testing.TB, o WitnessOptions) *Witness {
 	t.Helper()
@@ -79,6 +82,9 @@ func NewWitness(t testing.TB, o WitnessOptions) *Witness {
 		if o.Drain == 0 {
 			o.Drain = defaultDrain
 		}
+	}
+	if Guest() != "" { // less memory, of which the last instance's may not be free yet, and less to record
+		o.BufferKB = min(o.BufferKB, guestBufferKB)
 	}
 	if err := w.start(o); err != nil {
 		t.Fatalf("start witness: %v", err)
