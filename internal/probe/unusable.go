@@ -141,7 +141,7 @@ func loadError(err error, o *Options) error {
 			Fix:    "check kernel lockdown (" + lockdownPath + "), seccomp and the container's profile; tcpwatch doctor tells more",
 		}
 	}
-	if o.BTF != "" && errors.Is(err, unix.EINVAL) {
+	if o.BTF != "" && (errors.Is(err, unix.EINVAL) || errors.Is(err, ebpf.ErrNotSupported)) {
 		return &UnusableError{
 			Reason: fmt.Sprintf("cannot watch: %s is not of the running kernel, or the kernel was built without BTF and refuses typed tracepoints whatever --btf names (%v)", o.BTF, err),
 			Fix:    "take the BTF of exactly this build (uname -rv names it), or boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y",

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,6 +20,7 @@ func TestLoadErrorsNameTheNextStep(t *testing.T) {
 	}{
 		"seccomp or an LSM":         {refused(unix.EPERM), Options{}, []string{"refuses to load BPF programs", "seccomp", lockdownPath}},
 		"not this kernel's BTF":     {refused(unix.EINVAL), Options{BTF: "/tmp/btf"}, []string{"/tmp/btf is not of the running kernel", "CONFIG_DEBUG_INFO_BTF=y"}},
+		"types without iterators":   {fmt.Errorf("attach: %w", ebpf.ErrNotSupported), Options{BTF: "/tmp/btf"}, []string{"/tmp/btf is not of the running kernel"}},
 		"anything else":             {refused(unix.EINVAL), Options{}, []string{"load programs: program state"}},
 		"lockdown":                  {fmt.Errorf("%w: unknown func bpf_probe_read_kernel#113", unix.EINVAL), Options{lockdown: true, BTF: "/tmp/btf"}, []string{"lockdown (confidentiality)", "lockdown=integrity"}},
 		"no fault of lockdown":      {refused(unix.E2BIG), Options{lockdown: true}, []string{"load programs: program state"}},
