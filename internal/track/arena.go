@@ -51,6 +51,28 @@ func (a *arena) push(l *list, slot int32) {
 	l.n++
 }
 
+// insert puts slot before those at the end of l that it is less than.
+func (a *arena) insert(l *list, slot int32, less func(a, b *Socket) bool) {
+	s := a.at(slot)
+	after := l.tail
+	for n := l.n; n > 0 && less(s, a.at(after)); n-- {
+		after = a.at(after).prev
+	}
+	if l.n == 0 || after == l.tail {
+		a.push(l, slot)
+		return
+	}
+	s.prev = after
+	if after < 0 {
+		s.next, l.head = l.head, slot
+	} else {
+		s.next = a.at(after).next
+		a.at(after).next = slot
+	}
+	a.at(s.next).prev = slot
+	l.n++
+}
+
 func (a *arena) remove(l *list, slot int32) {
 	s := a.at(slot)
 	if s.prev >= 0 {

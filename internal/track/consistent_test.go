@@ -84,6 +84,9 @@ func linked(a *arena, l *list, name string, where map[int32]string) error {
 		if name == "closed" && (!s.Is(Ended|Reported|Retired) || s.State != model.Close && !s.Is(Incomplete|Ended)) {
 			return fmt.Errorf("closed: life %d has facts %b", s.ID, s.Facts)
 		}
+		if name == "ending" && before >= 0 && s.EndTime < a.at(before).EndTime {
+			return fmt.Errorf("ending: life %d ended before the one ahead of it", s.ID)
+		}
 		where[slot] = name
 		before = slot
 		if n == l.n-1 && (slot != l.tail || s.next != -1) {

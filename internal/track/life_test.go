@@ -152,6 +152,23 @@ func TestLateEvidenceIsAwaited(t *testing.T) {
 	}
 }
 
+// An end that a rescue delivers late is reported at its own time, not behind the
+// newer one that came first: a replay, which hears of that one from a line of
+// its own, must say the same in the same order.
+func TestLateEndDoesNotWaitBehindNewer(t *testing.T) {
+	s := play(t, Options{})
+	late := s.socket(1).to(synSent, established, closeWait, lastAck)
+	at := s.now + 500
+	s.now += lateEvidence / 2
+	s.socket(2).to(synSent, established, closeWait, lastAck, closeState)
+	late.step(closeState, func(ev *events.Event) { ev.Time = at })
+	s.pass(at + lateEvidence - s.now)
+	ends := s.of(events.Closed)
+	if len(ends) != 1 || ends[0].Event.SK != 1 {
+		t.Errorf("%d ends are told of, want that of the first socket alone", len(ends))
+	}
+}
+
 func TestFinishReportsWhatStillWaits(t *testing.T) {
 	s := play(t, Options{})
 	s.socket(1).to(synSent, established, closeWait, lastAck, closeState)

@@ -42,8 +42,7 @@ func (t *Table) replayClosed(ev *events.Event) {
 	if s.Open() {
 		s.Facts |= Filtered
 		t.conclude(s)
-	}
-	if !s.Is(Reported) {
+	} else if !s.Is(Reported) {
 		t.arena.remove(&t.ending, s.slot)
 	}
 	t.handOn(s, ev)

@@ -163,11 +163,16 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 	if ev.To == model.Close {
 		s.Facts |= Ended
 		s.EndTime, s.EndFrom = ev.Time, ev.From
-		t.arena.push(&t.ending, s.slot)
+		t.arena.insert(&t.ending, s.slot, endedBefore)
 		t.stats.Open--
 		t.stats.Held++
 	}
 }
+
+// endedBefore orders ends by time. They mostly come so: a rescued event comes late.
+// Were the list in the order of arrival, a life that ended long ago could wait
+// behind a newer one.
+func endedBefore(a, b *Socket) bool { return a.EndTime < b.EndTime }
 
 // outweighs reports whether v says more of a life than what was thought of it
 // so far: what is worse does, and a doubt outweighs Normal.
@@ -212,16 +217,17 @@ func (t *Table) dismiss(s *Socket) {
 func (t *Table) vanish(s *Socket) {
 	if s.Open() {
 		t.conclude(s)
+		t.report(s)
 	}
 	t.release(s)
 }
 
-// conclude lets a life end when it was last heard of.
+// conclude lets a life end when it was last heard of. Nothing more is awaited of
+// it: the caller reports it.
 func (t *Table) conclude(s *Socket) {
 	t.unlist(s)
 	s.Facts |= Ended | Incomplete
 	s.EndTime, s.EndFrom = s.Since, s.State
 	t.stats.Open--
 	t.stats.Held++
-	t.arena.push(&t.ending, s.slot)
 }
