@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -141,7 +142,8 @@ func loadError(err error, o *Options) error {
 			Fix:    "check kernel lockdown (" + lockdownPath + "), seccomp and the container's profile; tcpwatch doctor tells more",
 		}
 	}
-	if o.BTF != "" && (errors.Is(err, unix.EINVAL) || errors.Is(err, ebpf.ErrNotSupported)) {
+	// What the types lack the library looks for in those of the modules, which may be hidden too.
+	if o.BTF != "" && (errors.Is(err, unix.EINVAL) || errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, fs.ErrNotExist)) {
 		return &UnusableError{
 			Reason: fmt.Sprintf("cannot watch: %s is not of the running kernel, or the kernel was built without BTF and refuses typed tracepoints whatever --btf names (%v)", o.BTF, err),
 			Fix:    "take the BTF of exactly this build (uname -rv names it), or boot a kernel from 5.8 on built with CONFIG_DEBUG_INFO_BTF=y",
