@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
@@ -97,17 +98,7 @@ func checkChurn(t *testing.T, lines []line, made kerneltest.Churned, lost, hidde
 	}
 	if lost > 0 {
 		t.Logf("%d lost, %d of them hidden", lost, hidden)
-		for pair, n := range got {
-			if n > want[pair] {
-				t.Errorf("%v: %d printed, %d happened", pair, n, want[pair])
-			}
-			want[pair] -= n
-		}
-		for pair, n := range want {
-			if n > lost {
-				t.Errorf("%v: %d are missing, and %d lost", pair, n, lost)
-			}
-		}
+		missingAtMost(t, lost, got, want)
 		return
 	}
 	if !maps.Equal(got, want) || len(births) != sockets || ended != sockets {
@@ -118,5 +109,42 @@ func checkChurn(t *testing.T, lines []line, made kerneltest.Churned, lost, hidde
 	}
 	if made.Reset && (closed["abnormal"] != made.Connections || closed["notable"] != made.Connections) {
 		t.Errorf("ends are %v, want a reset received and one sent for each of %d connections", closed, made.Connections)
+	}
+}
+
+// missingAtMost checks that what was printed lacks at most n of each transition
+// that happened, and has no more of any.
+func missingAtMost(t *testing.T, n int, printed, happened map[[2]string]int) {
+	t.Helper()
+	for pair, of := range printed {
+		if of > happened[pair] {
+			t.Errorf("%v: %d printed, %d happened", pair, of, happened[pair])
+		}
+	}
+	for pair, of := range happened {
+		if of-printed[pair] > n {
+			t.Errorf("%v: %d are missing, and %d lost", pair, of-printed[pair], n)
+		}
+	}
+}
+
+// keepChurning makes connections over and over, with a pause between, until rest
+// is called; rest waits for the last.
+func keepChurning(t *testing.T, ns *kerneltest.Netns, o kerneltest.ChurnOptions, pause time.Duration) (rest func()) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(pause):
+				ns.Do(func() { kerneltest.Churn(t, o) })
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-stopped
 	}
 }

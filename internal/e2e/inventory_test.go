@@ -137,18 +137,7 @@ func TestSocketsAgreesWithSS(t *testing.T) {
 	})
 	t.Run("quiet", func(t *testing.T) { agree(t, ns, false) })
 	t.Run("churning", func(t *testing.T) {
-		stop, stopped := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(200), Clients: 1}) })
-				}
-			}
-		}()
+		rest := keepChurning(t, ns, kerneltest.ChurnOptions{Connections: kerneltest.Load(200), Clients: 1}, 0)
 		rounds := 5
 		if kerneltest.Guest() != "" {
 			rounds = 2
@@ -156,8 +145,7 @@ func TestSocketsAgreesWithSS(t *testing.T) {
 		for range rounds {
 			agree(t, ns, true)
 		}
-		close(stop)
-		<-stopped
+		rest()
 	})
 }
 
@@ -194,7 +182,7 @@ func synRecv(t *testing.T, ns *kerneltest.Netns) {
 	t.Helper()
 	var port uint16
 	ns.Do(func() { port = addrPortOf(t, kerneltest.Listen(t, kerneltest.IPv4).Addr().String()) })
-	nft(t, ns, fmt.Sprintf("tcp sport %d tcp flags & (syn|ack) == (syn|ack) drop", port))
+	ns.Filter(t, "input", fmt.Sprintf("tcp sport %d tcp flags & (syn|ack) == (syn|ack) drop", port))
 	ns.Do(func() {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"slices"
 	"testing"
@@ -91,7 +90,10 @@ func TestMPTCPSubflows(t *testing.T) {
 	r.interrupt()
 
 	lines := sift(r.lines(), func(l *line) bool { return l.involves(port) })
-	noneImpossible(t, lines)
+	hidden := hidden(t, w, []uint16{port})
+	if hidden == 0 {
+		noneImpossible(t, lines)
+	}
 	got, marked := map[[2]string]int{}, 0
 	for i := range lines {
 		l := &lines[i]
@@ -103,9 +105,7 @@ func TestMPTCPSubflows(t *testing.T) {
 			marked++
 		}
 	}
-	if want := witnessed(); !maps.Equal(got, want) {
-		t.Errorf("printed %v, witnessed %v", got, want)
-	}
+	missingAtMost(t, lostOf(r.lines())+hidden, got, witnessed())
 	if marked < 10 {
 		t.Errorf("%d subflows are marked as such", marked)
 	}

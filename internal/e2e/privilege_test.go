@@ -94,21 +94,9 @@ func TestWithTwoCapabilities(t *testing.T) {
 	}
 
 	ns := newNetns(t)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(50 * time.Millisecond):
-				ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 1}) })
-			}
-		}
-	}()
+	rest := keepChurning(t, ns, kerneltest.ChurnOptions{Connections: 1}, 50*time.Millisecond)
 	out, errOut, code := kerneltest.RunAs(t, kerneltest.Nobody, caps, binary, "trace", "-o", "jsonl", "--for", "2s", "--netns", fmt.Sprint(ns.Inum()))
-	close(stop)
-	<-stopped
+	rest()
 	closed := sift(parseLines(t, []byte(out)), func(l *line) bool { return l.Event == "closed" && l.Owner.PID == uint32(pidOfTest) })
 	if code != 0 || len(closed) == 0 || !strings.Contains(errOut, "CAP_SYS_ADMIN") {
 		t.Errorf("trace: exit code %d, %d ends; %s", code, len(closed), errOut)

@@ -29,19 +29,19 @@ func TestRetransmitsAreTold(t *testing.T) {
 	}
 	t.Run("syn", func(t *testing.T) {
 		port := listenIn(t, ns)
-		nft(t, ns, fmt.Sprintf("tcp dport %d drop", port))
+		ns.Filter(t, "input", fmt.Sprintf("tcp dport %d drop", port))
 		first(t, "syn", "SYN_SENT", connecting(t, ns, port), port)
 	})
 	t.Run("synack", func(t *testing.T) {
 		port := listenIn(t, ns)
-		nft(t, ns, fmt.Sprintf("tcp sport %d drop", port))
+		ns.Filter(t, "input", fmt.Sprintf("tcp sport %d drop", port))
 		first(t, "synack", "NEW_SYN_RECV", port, connecting(t, ns, port))
 		r.await(t, func(l *line) bool { return l.Kind == "synack" && l.Lport == port && l.Count == 2 }, "the second SYN-ACK")
 	})
 	t.Run("data", func(t *testing.T) {
 		client := connectedTo(t, ns)
 		lport, rport := kerneltest.Ports(client)
-		nft(t, ns, fmt.Sprintf("tcp dport %d drop", rport))
+		ns.Filter(t, "input", fmt.Sprintf("tcp dport %d drop", rport))
 		if _, err := client.Write([]byte("lost")); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestRetransmitsAreTold(t *testing.T) {
 	t.Run("fin", func(t *testing.T) {
 		client := connectedTo(t, ns)
 		lport, rport := kerneltest.Ports(client)
-		nft(t, ns, fmt.Sprintf("tcp dport %d drop", rport))
+		ns.Filter(t, "input", fmt.Sprintf("tcp dport %d drop", rport))
 		if err := client.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func listenIn(t *testing.T, ns *kerneltest.Netns) (port uint16) {
 
 func connectedTo(t *testing.T, ns *kerneltest.Netns) (client *net.TCPConn) {
 	t.Helper()
-	nft(t, ns) // no rules
+	ns.Filter(t, "input") // no rules
 	ns.Do(func() { client, _ = kerneltest.Pair(t, kerneltest.IPv4) })
 	return client
 }

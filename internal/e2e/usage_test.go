@@ -69,18 +69,7 @@ func TestQuietEnds(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			stop, stopped := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(stopped)
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 10}) })
-					}
-				}
-			}()
+			rest := keepChurning(t, ns, kerneltest.ChurnOptions{Connections: 10}, 0)
 			if _, err := io.ReadFull(out, make([]byte, 100)); err != nil {
 				t.Errorf("read: %v", err)
 			}
@@ -94,8 +83,7 @@ func TestQuietEnds(t *testing.T) {
 			if d := time.Since(began); d > kerneltest.Within(5*time.Second) {
 				t.Errorf("it took %v", d)
 			}
-			close(stop)
-			<-stopped
+			rest()
 		})
 	}
 	t.Run("nobody reads, nothing happens", func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -17,20 +16,6 @@ import (
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
-// nft runs commands of nft in a namespace.
-func nft(t *testing.T, ns *kerneltest.Netns, commands ...string) {
-	t.Helper()
-	kerneltest.NeedProgram(t, "nft")
-	for _, c := range commands {
-		var out []byte
-		var err error
-		ns.Do(func() { out, err = exec.Command("nft", c).CombinedOutput() })
-		if err != nil {
-			t.Fatalf("nft %s: %v: %s", c, err, out)
-		}
-	}
-}
-
 // lose makes a namespace lose a seventh of its packets: by netem where the
 // kernel is sure to have it, else by rules.
 func lose(t *testing.T, ns *kerneltest.Netns) {
@@ -39,8 +24,7 @@ func lose(t *testing.T, ns *kerneltest.Netns) {
 		ns.Netem(t, "veth0", 1.0/7)
 		return
 	}
-	nft(t, ns, "add table inet t", "add chain inet t in { type filter hook input priority 0; }",
-		"add rule inet t in meta l4proto tcp numgen random mod 7 0 drop")
+	ns.Filter(t, "input", "meta l4proto tcp numgen random mod 7 0 drop")
 }
 
 // Between two namespaces that lose packets, each retransmit that the kernel
@@ -192,13 +176,12 @@ func TestFailedRetransmit(t *testing.T) {
 		}, "attempts to send again")
 	}
 	// A segment must have been sent once before it can be sent again.
-	nft(t, ns, "add table inet t", "add chain inet t in { type filter hook input priority 0; }",
-		"add rule inet t in meta l4proto tcp drop")
+	ns.Filter(t, "input", "meta l4proto tcp drop")
 	if _, err := client.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	attempts(1)
-	nft(t, ns, "add chain inet t out { type filter hook output priority 0; }", "add rule inet t out meta l4proto tcp drop")
+	ns.Filter(t, "output", "meta l4proto tcp drop")
 	attempts(4)
 	f.stop(t)
 	failed := 0 // some may be hidden
