@@ -3,6 +3,7 @@ package kerneltest
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,20 @@ func address(index int32, p netip.Prefix) []byte {
 	binary.NativeEndian.PutUint32(b[4:], uint32(index))
 	b = append(b, attr(unix.IFA_LOCAL, p.Addr().AsSlice())...)
 	return append(b, attr(unix.IFA_ADDRESS, p.Addr().AsSlice())...)
+}
+
+// neighbour is struct ndmsg with its attributes: an address that is for ever at a
+// hardware address, on the interface with an index.
+func neighbour(index int32, a netip.Addr, at net.HardwareAddr) []byte {
+	b := make([]byte, unix.SizeofNdMsg)
+	b[0] = unix.AF_INET6
+	if a.Is4() {
+		b[0] = unix.AF_INET
+	}
+	binary.NativeEndian.PutUint32(b[4:], uint32(index))
+	binary.NativeEndian.PutUint16(b[8:], unix.NUD_PERMANENT)
+	b = append(b, attr(unix.NDA_DST, a.AsSlice())...)
+	return append(b, attr(unix.NDA_LLADDR, at)...)
 }
 
 // route sends one request to the kernel's routing subsystem, in the network

@@ -17,7 +17,8 @@ const vethName = "veth0"
 
 // Veth joins two network namespaces by a pair of interfaces called veth0, and
 // gives a's end 10.99.0.1/24 and fd99::1/64, and b's end 10.99.0.2/24 and
-// fd99::2/64. A namespace can be joined once.
+// fd99::2/64. Each end knows where the other is: where packets are lost, asking
+// would fail now and then. A namespace can be joined once.
 func Veth(t testing.TB, a, b *Netns) {
 	t.Helper()
 	var err error
@@ -33,6 +34,35 @@ func Veth(t testing.TB, a, b *Netns) {
 	if err != nil {
 		t.Fatalf("configure second end: %v", err)
 	}
+	for _, end := range []struct {
+		of, other *Netns
+		addresses []string
+	}{{a, b, []string{"10.99.0.2", "fd99::2"}}, {b, a, []string{"10.99.0.1", "fd99::1"}}} {
+		var at *net.Interface
+		end.other.Do(func() { at, err = net.InterfaceByName(vethName) })
+		if err == nil {
+			end.of.Do(func() { err = introduce(at.HardwareAddr, end.addresses...) })
+		}
+		if err != nil {
+			t.Fatalf("introduce the ends: %v", err)
+		}
+	}
+}
+
+// introduce tells the calling thread's namespace at which hardware address the
+// addresses of the other end are.
+func introduce(at net.HardwareAddr, addresses ...string) error {
+	iface, err := net.InterfaceByName(vethName)
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		body := neighbour(int32(iface.Index), netip.MustParseAddr(a), at)
+		if err := route(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body); err != nil {
+			return fmt.Errorf("add neighbour %s: %w", a, err)
+		}
+	}
+	return nil
 }
 
 // addVeth adds a pair of which one end is in the calling thread's namespace and
