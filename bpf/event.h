@@ -16,6 +16,21 @@ enum kind {
 	KIND_DESTROY,
 	KIND_INVENTORY,
 	KIND_HOLDER,
+	KIND_TW_START,
+	KIND_TW_CANCEL,
+	KIND_TW_EXPIRE,
+};
+
+/* Why the timer of a mini-socket was cancelled, by the kernel function that did
+ * it; events/timewait.go names them. */
+enum tw_cause {
+	TW_CAUSE_UNKNOWN,
+	TW_CAUSE_RST, /* tcp_timewait_state_process: an RST arrived, tcp_rfc1337 is 0 */
+	TW_CAUSE_SYN, /* tcp_v4_rcv, tcp_v6_rcv: a new SYN took the place */
+	TW_CAUSE_CONNECT, /* __inet_check_established: connect() took the place */
+	TW_CAUSE_ABORT, /* tcp_abort: ss -K, bpf_sock_destroy */
+	TW_CAUSE_DATA, /* tcp_v4_rcv, tcp_v6_rcv: answered with an RST */
+	TW_CAUSE_NETNS, /* inet_twsk_purge: the network namespace ended */
 };
 
 /* Yes-or-no facts; the Go side names them in model/evidence.go. */
@@ -54,6 +69,7 @@ struct event {
 	 *   INVENTORY      LISTEN: accept queue | its limit << 32
 	 *                  TIME_WAIT: ns until the timer fires
 	 *   HOLDER         file descriptor
+	 *   TW_START       ns until the timer fires
 	 */
 	__u64 extra;
 	__u8 saddr[16]; /* IPv4 in the first four bytes */
@@ -73,12 +89,12 @@ struct event {
 	__u16 err_soft;
 	__u8 kind;
 	__u8 family; /* AF_INET or AF_INET6 */
-	__u8 old_state; /* INVENTORY of a mini-socket: its substate */
+	__u8 old_state; /* INVENTORY, TW_*: a mini-socket's substate */
 	__u8 state; /* TRANSITION: the new state */
 	__u8 shutdown;
 	__u8 retransmits;
 	__u8 probes;
-	__u8 count; /* SYNACK: how often it was sent again */
+	__u8 count; /* SYNACK: how often it was sent again; TW_CANCEL: enum tw_cause */
 };
 
 /* One per CPU and program, in memory that user space maps: no system call to

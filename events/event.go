@@ -29,9 +29,9 @@ type Event struct {
 	Rport       uint16
 	Kind        Kind
 	Family      Family
-	From        model.State // Transition: the old state; Inventory of a mini-socket: its substate
+	From        model.State // Transition: the old state; Inventory of a mini-socket, TW*: its substate
 	To          model.State // Transition: the new state; else the state at the time
-	Count       uint8       // SynAck: how often it was sent again
+	Count       uint8       // SynAck: how often it was sent again; TWCancel: Cause
 
 	// Set by Sources in user space.
 

@@ -14,6 +14,9 @@ const (
 	Destroy            // the socket's memory is about to be freed: the end of its pointer
 	Inventory          // a socket found by walking the kernel's table
 	Holder             // a file descriptor that refers to a socket
+	TWStart            // the timer of a TIME_WAIT mini-socket was set: it began, or begins again
+	TWCancel           // it was taken off before its time: see Cause
+	TWExpire           // it ran out, and with it the mini-socket
 
 	Lost   // Count events are missing here, at Where
 	Tick   // every event up to Time has been delivered
@@ -24,7 +27,7 @@ const (
 var kindNames = [...]string{
 	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
 	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
-	Holder: "holder", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed",
+	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed",
 }
 
 // String returns the name the public contract gives to lines of this kind.
