@@ -13,7 +13,9 @@ type Recorded struct {
 	LostSince uint64          // Transition: events lost since the one before
 	Count     uint32          // Retransmit: how often that kind was, in this life
 	Life      *Life           // Closed
-	Line      []byte          // Closed: the line as it was written
+	Mini      *MiniLife       // TimeWait
+	Mended    string          // Inventory: what it put right
+	Line      []byte          // Closed, TimeWait: the line as it was written
 }
 
 // Life is a recorded summary of one life.
@@ -29,6 +31,13 @@ type Life struct {
 	Data     uint32
 	Failed   uint32
 	Stages   []Stage
+}
+
+// MiniLife is what a line says of a mini-socket.
+type MiniLife struct {
+	Ended     bool
+	End       model.TimeWaitEnd // if it ended
+	Successor uint64            // the socket that took its place
 }
 
 // Stage is one state of a recorded life.

@@ -11,12 +11,12 @@ const (
 	TimeWaitKilled
 	TimeWaitNetnsGone
 	TimeWaitOverflow
-	numTimeWaitEnds
+	NumTimeWaitEnds
 )
 
 // timeWaitEnds judges the ends of mini-sockets (tcp_timewait_state_process,
 // tcp_time_wait, inet_twsk_purge, tcp_twsk_unique).
-var timeWaitEnds = [numTimeWaitEnds]struct {
+var timeWaitEnds = [NumTimeWaitEnds]struct {
 	name, rule, section, why string
 	verdict                  Verdict
 }{
@@ -38,7 +38,7 @@ var timeWaitEnds = [numTimeWaitEnds]struct {
 
 // String returns the name in the public contract.
 func (t TimeWaitEnd) String() string {
-	if t < numTimeWaitEnds {
+	if t < NumTimeWaitEnds {
 		return timeWaitEnds[t].name
 	}
 	return unknownNames[t]
@@ -56,8 +56,18 @@ func ParseTimeWaitEnd(s string) (TimeWaitEnd, bool) {
 
 // Judge returns what the model thinks of this end.
 func (t TimeWaitEnd) Judge() Judgement {
-	if t >= numTimeWaitEnds {
+	if t >= NumTimeWaitEnds {
 		t = TimeWaitUnknown
 	}
 	return Judgement{timeWaitEnds[t].verdict, timeWaitRule(int(t))}
+}
+
+// TimeWaitEndOf returns the end that a rule of Judge's is about.
+func TimeWaitEndOf(r Rule) (TimeWaitEnd, bool) {
+	for end := TimeWaitUnknown; end < NumTimeWaitEnds; end++ {
+		if end.Judge().Rule == r {
+			return end, true
+		}
+	}
+	return TimeWaitUnknown, false
 }

@@ -39,6 +39,9 @@ type Fields struct {
 	State       string   `expr:"state"`
 	Substate    string   `expr:"substate"`
 	RemainingNS int      `expr:"remaining_ns"`
+	End         string   `expr:"end"`
+	Successor   int      `expr:"successor"`
+	Mended      string   `expr:"mended"`
 	Began       string   `expr:"began"`
 	Held        bool     `expr:"held"`
 	RecvQ       int      `expr:"recv_q"`
@@ -125,9 +128,15 @@ func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 	case events.Inventory:
 		recv, send := record.Queues(ev)
 		f.RecvQ, f.SendQ = int(recv), int(send)
-		f.Held = ev.To == model.Close
+		f.Held, f.Mended = ev.To == model.Close, o.Mended.String()
 		if ev.To == model.TimeWait {
 			f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
+		}
+	case events.TimeWait:
+		f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
+		if o.MiniEnded {
+			end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+			f.End, f.RemainingNS, f.Successor = end.String(), -1, int(o.Successor)
 		}
 	case events.Retransmit, events.SynAck:
 		f.Kind, f.Seq = o.Segment.String(), int(ev.Seq())

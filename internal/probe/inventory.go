@@ -42,7 +42,7 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		more, err := p.walkSockets(ctx, it, emit)
+		more, err := p.walkNamespace(ctx, own, it, emit)
 		return []uint32{own.Inum}, append(more, loss), err
 	}
 	namespaces, unreadable, err := netns.List()
@@ -57,7 +57,7 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 	}
 	for _, ns := range namespaces {
 		err := ns.In(func() error {
-			more, err := p.walkSockets(ctx, it, emit)
+			more, err := p.walkNamespace(ctx, ns, it, emit)
 			losses = append(losses, more...)
 			return err
 		})
@@ -74,6 +74,16 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		walked = append(walked, ns.Inum)
 	}
 	return walked, losses, nil
+}
+
+// walkNamespace walks the TCP sockets of the calling thread's network namespace,
+// which is ns, and says so.
+func (p *Probe) walkNamespace(ctx context.Context, ns netns.Namespace, it *link.Iter, emit func([]events.Event) error) (losses []Loss, err error) {
+	done := events.Event{Kind: events.Walked, Time: now(), Netns: ns.Inum, NetnsCookie: netns.Cookie(), InState: -1}
+	if losses, err = p.walkSockets(ctx, it, emit); err != nil {
+		return losses, err
+	}
+	return losses, emit([]events.Event{done})
 }
 
 // walkSockets walks the TCP sockets of the calling thread's network namespace.

@@ -25,6 +25,8 @@ type Row struct {
 	Facts       Fact
 	Family      events.Family
 	State       model.State
+	Substate    model.State // of a mini-socket (TIME_WAIT): that, or FIN_WAIT2
+	Presumed    bool        // the mini-socket should be there, and no look has met it yet
 	Role        model.Role
 	Verdict     model.Verdict // of the whole life once it has ended, else the worst of its steps
 	End         End
@@ -49,6 +51,11 @@ func (s *Socket) Row() Row {
 	}
 	if s.Is(Reported) && s.Steps > 0 {
 		r.Verdict = s.End.Verdict
+	}
+	if s.Mini.indexed() { // it lives on as a mini-socket
+		r.State, r.Since, r.EndTime, r.Unread = model.TimeWait, s.Mini.Since, 0, 0
+		r.Substate, r.Presumed = s.Mini.Substate, s.Mini.Presumed()
+		r.Facts &^= Ended
 	}
 	return r
 }
