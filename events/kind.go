@@ -22,12 +22,14 @@ const (
 	Tick   // every event up to Time has been delivered
 	Found  // every socket that was there before Time has been reported
 	Closed // a recorded summary of one life (replay only)
+
+	TimersOn // from Time on every begin and end of a mini-socket is told of (TWStart, TWCancel, TWExpire)
 )
 
 var kindNames = [...]string{
 	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
 	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
-	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed",
+	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed", TimersOn: "time_wait",
 }
 
 // String returns the name the public contract gives to lines of this kind.

@@ -85,6 +85,7 @@ func (p *Probe) Live(ctx context.Context) (*Live, error) {
 	l.graces, l.closing, l.graced = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	reader.SetDeadline(past)
 	go l.grace()
+	l.tellTimers()
 	if !p.options.NoInventory {
 		l.found = p.startInventory(ctx)
 		l.looking = true
@@ -343,6 +344,7 @@ func (l *Live) takeInventory() {
 	if l.found.err != nil && !errors.Is(l.found.err, context.Canceled) {
 		l.losses = append(l.losses, Loss{"sockets that existed before the start", l.found.err.Error()})
 	}
+	l.learnTimers()
 	l.queue = append(l.queue, events.Event{Kind: events.Found, Time: now(), InState: -1})
 }
 
