@@ -76,6 +76,10 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct proto {
+	char name[32];
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -89,6 +93,7 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 	unsigned long skc_flags;
+	struct proto *skc_prot;
 	__u32 skc_tw_rcv_nxt;
 	__u32 skc_tw_snd_nxt;
 };
@@ -149,6 +154,7 @@ struct tcp_sock {
 
 struct timer_list {
 	unsigned long expires;
+	void *function;
 };
 
 struct inet_timewait_sock {

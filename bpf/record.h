@@ -163,6 +163,29 @@ static __always_inline void peek_addresses(struct event *e, struct sock_common *
 	}
 }
 
+/* A mini-socket around its timer, by a pointer that the verifier does not follow. */
+static __always_inline void peek_timewait(struct event *e, struct tcp_timewait_sock *tw)
+{
+	struct sock_common *skc = &tw->tw_sk.__tw_common;
+	struct net *net = peek(skc, skc_net.net);
+
+	clear_sock(e);
+	e->time = bpf_ktime_get_boot_ns();
+	e->sk = (__u64)tw;
+	e->cookie = peek(skc, skc_cookie.counter);
+	e->netns = peek(net, ns.inum);
+	e->netns_cookie = field_exists(struct net, net_cookie) ? peek(net, net_cookie) : 0;
+	e->family = peek(skc, skc_family);
+	clear16(e->saddr);
+	clear16(e->daddr);
+	peek_addresses(e, skc);
+	e->sport = swap16(peek(tw, tw_sk.tw_sport));
+	e->dport = swap16(peek(skc, skc_dport));
+	e->state = TCP_TIME_WAIT;
+	e->snd_nxt = peek(skc, skc_tw_snd_nxt);
+	e->rcv_nxt = peek(skc, skc_tw_rcv_nxt);
+}
+
 /* A held socket behind a pointer that the verifier does not follow; e is zero but
  * for its family and its task. Of what fill_full fills it leaves out what the
  * inventory's own row of the socket has: queues, Fast Open, repair, MPTCP. */

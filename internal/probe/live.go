@@ -87,6 +87,7 @@ func (p *Probe) Live(ctx context.Context) (*Live, error) {
 	reader.SetDeadline(past)
 	go l.grace()
 	l.looks.ctx = ctx
+	l.tellTimers()
 	if !p.options.NoInventory {
 		l.look()
 	} else {

@@ -55,6 +55,7 @@ func (l *Live) lookedAround() {
 	if l.found.err != nil && !errors.Is(l.found.err, context.Canceled) {
 		l.losses = append(l.losses, Loss{"sockets that existed before the start", l.found.err.Error()})
 	}
+	l.learnTimers()
 	end := now()
 	apart := max(uint64(looksApart), looksAShare*(end-l.looks.began))
 	l.looks.earliest = end + apart

@@ -127,7 +127,9 @@ func (s *script) connect(rtt uint64) *script {
 // closeFirst is an orderly end begun by this side, which then waits for half a
 // second.
 func (s *script) closeFirst() *script {
-	mini := func(ev *events.Event) { ev.SK, ev.From, ev.To, ev.Extra = ev.SK+1<<32, model.TimeWait, model.TimeWait, second/2 }
+	mini := func(ev *events.Event) {
+		ev.SK, ev.From, ev.To, ev.Extra = ev.SK+1<<32, model.TimeWait, model.TimeWait, second/2
+	}
 	return s.to(model.Established, model.FinWait1, model.Owned).after(200*microsecond).
 		to(model.FinWait1, model.FinWait2, model.Dead).after(1*millisecond).
 		add(events.TWStart, mini).
