@@ -14,6 +14,7 @@ type Recorded struct {
 	Count     uint32          // Retransmit: how often that kind was, in this life
 	Life      *Life           // Closed
 	Line      []byte          // Closed: the line as it was written
+	Listen    *Listen         // Inventory: of a listener
 }
 
 // Life is a recorded summary of one life.

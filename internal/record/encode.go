@@ -180,6 +180,9 @@ func inventory(b []byte, o *track.Observation) []byte {
 		b = text(b, "substate", ev.From.String())
 		b = number(b, "remaining_ns", ev.Extra)
 	}
+	if o.InState >= 0 {
+		b = number(b, "in_state_ns", uint64(o.InState))
+	}
 	b = text(b, "began", o.Began.String())
 	if ev.To == model.Close {
 		b = append(b, `,"held":true`...)
@@ -188,7 +191,13 @@ func inventory(b []byte, o *track.Observation) []byte {
 	b = number(b, "recv_q", uint64(recvQ))
 	b = number(b, "send_q", uint64(sendQ))
 	b = text(b, "verdict", o.Judgement.Verdict.String())
-	if ev.To == model.TimeWait || ev.To == model.NewSynRecv {
+	switch ev.To {
+	case model.Listen:
+		return listen(b, o)
+	case model.NewSynRecv:
+		b = halfOpen(b, ev)
+		fallthrough
+	case model.TimeWait:
 		b = number(b, "snd_nxt", uint64(ev.SndNxt))
 		return number(b, "rcv_nxt", uint64(ev.RcvNxt))
 	}

@@ -64,6 +64,9 @@ type Line struct {
 	Whole   bool    `json:"complete"`
 	Rtx     Again   `json:"retransmits"`
 	History []Stage `json:"history"`
+
+	Listen   *Backlog  `json:"listen"`
+	Counters *Counters `json:"netns_counters"`
 }
 
 // Person is an owner or an actor.
@@ -268,8 +271,9 @@ func (l *Line) inventory(ev *events.Event) error {
 		fallthrough
 	case model.NewSynRecv:
 		ev.SndNxt, ev.RcvNxt = l.SndNxt, l.RcvNxt
+		l.halfOpen(ev)
 	case model.Listen:
-		ev.Extra = uint64(l.RecvQ) | uint64(l.SendQ)<<32
+		l.listener(ev)
 	}
 	return nil
 }

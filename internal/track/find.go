@@ -18,7 +18,7 @@ func (t *Table) find(ev *events.Event) {
 			return // an fd of a full socket only: a kernel that we do not know
 		}
 		// No event will ever end them here: they are shown, not kept.
-		t.obs.InState = -1
+		t.obs.InState = halfOpen(ev)
 		t.observe(ev, nil)
 		return
 	case model.Close:
@@ -42,6 +42,7 @@ func (t *Table) find(ev *events.Event) {
 	s.Machine = model.Found(ev.To)
 	s.State = ev.To
 	s.Last = ev.Evidence
+	s.noteQueues(ev)
 	s.learn(ev)
 	s.lookBack(ev.To)
 	s.own(ev)
@@ -61,10 +62,8 @@ func (t *Table) find(ev *events.Event) {
 			t.hasRow(s)
 		}
 	case t.options.Replay:
-		s.Queue = ev.Extra
-		t.present(s)
+		t.presentRecorded(s, ev)
 	default:
-		s.Queue = ev.Extra
 		s.Facts |= Untold
 		t.arena.push(&t.untold, s.slot)
 	}
@@ -77,7 +76,7 @@ func (t *Table) refine(s *Socket, ev *events.Event) {
 	case ev.Kind == events.Holder:
 		s.hold(ev)
 	case s.Is(Waiting):
-		s.Queue = ev.Extra
+		s.noteQueues(ev)
 		t.hasRow(s)
 	}
 }
@@ -136,6 +135,7 @@ func (t *Table) tell(s *Socket) {
 
 // present hands the row to the sink.
 func (t *Table) present(s *Socket) {
-	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, Extra: s.Queue, InState: -1}
+	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, InState: -1}
+	s.showQueues(&ev)
 	t.observe(&ev, s)
 }

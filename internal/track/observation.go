@@ -19,6 +19,9 @@ type Observation struct {
 	Began     Began
 	Segment   Segment // Retransmit, SynAck: what was sent again
 	Count     uint32  // Retransmit: how often that kind was, in this life
+	// Listen is what else is known of a listener found, nil if nothing. It is not
+	// to be changed.
+	Listen *events.Listen
 	// Socket is the whole life, for Closed only. It is valid during Observe;
 	// keep a copy, not the pointer.
 	Socket *Socket

@@ -149,6 +149,9 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 		if r := ev.Recorded; r != nil {
 			o.ID, o.Owner, o.Role = ev.Socket, r.Owner, r.Role
 		}
+		if ev.Kind == events.Inventory {
+			o.Began = BeganInPast
+		}
 	}
 	t.sink.Observe(o)
 	*o = Observation{InState: -1}

@@ -31,6 +31,7 @@ var csvHeader = []string{
 	"event", "time", "mono_ns", "socket", "cookie", "netns", "netns_cookie", "family", "laddr", "lport", "raddr", "rport",
 	"role", "owner_pid", "owner_comm", "owner_fd", "owner_provenance", "from", "to", "in_state_ns", "verdict", "rule",
 	"state", "recv_q", "send_q", "kind", "seq", "count", "where", "close_reason", "closed_by", "duration_ns",
+	"syn_queue", "syn_limit", "unaccepted",
 }
 
 // Write implements sink.Writer.
@@ -105,6 +106,10 @@ func (c *CSV) special(f map[string]string, o *track.Observation) {
 	case events.Inventory:
 		recv, send := record.Queues(ev)
 		f["recv_q"], f["send_q"] = u(uint64(recv)), u(uint64(send))
+		if o.InState >= 0 {
+			f["in_state_ns"] = u(uint64(o.InState))
+		}
+		listenFields(f, o)
 	case events.Retransmit, events.SynAck:
 		f["kind"], f["seq"], f["count"] = o.Segment.String(), u(uint64(ev.Seq())), u(uint64(o.Count))
 	case events.ResetSent:
