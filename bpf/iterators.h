@@ -42,7 +42,10 @@ int inventory(struct bpf_iter__tcp *ctx)
 			struct tcp_sock *tp = bpf_skc_to_tcp_sock(skc);
 			if (!tp)
 				return 0;
-			fill_full(&e, &tp->inet_conn.icsk_inet.sk, tp);
+			struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+			fill_full(&e, sk, tp);
+			if (e.state == TCP_LISTEN)
+				fill_syn_queue(&e, sk, tp);
 		}
 	}
 	e.kind = KIND_INVENTORY;

@@ -52,8 +52,14 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	int sysctl_max_syn_backlog;
+	int sysctl_tcp_syncookies; /* see netns_ipv4___5_13 */
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 	__u64 net_cookie; /* from 5.12; see the end */
 };
 
@@ -79,6 +85,7 @@ struct in6_addr {
 struct proto {
 	char name[32];
 };
+struct sock;
 
 struct sock_common {
 	__be32 skc_daddr;
@@ -94,6 +101,7 @@ struct sock_common {
 	atomic64_t skc_cookie;
 	unsigned long skc_flags;
 	struct proto *skc_prot;
+	struct sock *skc_listener; /* of a request socket, in the place of skc_flags */
 	__u32 skc_tw_rcv_nxt;
 	__u32 skc_tw_snd_nxt;
 };
@@ -123,8 +131,14 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct request_sock_queue {
+	atomic_t qlen;
+	atomic_t young;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_retransmits;
 	__u8 icsk_probes_out;
 	__u32 icsk_user_timeout;
@@ -179,6 +193,7 @@ struct inet_request_sock {
 
 struct tcp_request_sock {
 	struct inet_request_sock req;
+	__u64 snt_synack; /* us, CLOCK_MONOTONIC; 0: not sent yet */
 	__u32 rcv_isn;
 	__u32 snt_isn;
 };
@@ -257,6 +272,10 @@ struct bpf_iter__task_file {
  *                        somebody asks and would change under us: not read.
  *   tcp_sock.is_mptcp    from 5.6, with CONFIG_MPTCP.
  */
+
+struct netns_ipv4___5_13 {
+	__u8 sysctl_tcp_syncookies;
+};
 
 struct tcp_skb_cb___6_18 {
 	__u16 tcp_flags; /* AccECN took a ninth bit */

@@ -24,7 +24,7 @@ const (
 	Closed // a recorded summary of one life (replay only)
 
 	TimersOn // from Time on, every TWStart, TWCancel and TWExpire is delivered
-	TimeWait // a mini-socket began or ended: what a table says, and a recording
+	Mini     // a mini-socket began or ended: what a table says, and a recording
 	Look     // an inventory begins: what was given up before Time is in none of its rows
 	Walked   // the sockets of one network namespace have been walked; the walk began at Time
 )
@@ -33,7 +33,7 @@ var kindNames = [...]string{
 	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
 	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
 	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed",
-	TimersOn: "timers_on", TimeWait: "time_wait", Look: "look", Walked: "walked",
+	TimersOn: "timers_on", Mini: "time_wait", Look: "look", Walked: "walked",
 }
 
 // String returns the name the public contract gives to lines of this kind.

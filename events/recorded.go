@@ -16,6 +16,7 @@ type Recorded struct {
 	Mini      *MiniLife       // TimeWait
 	Mended    string          // Inventory: what it put right
 	Line      []byte          // Closed, TimeWait: the line as it was written
+	Listen    *Listen         // Inventory: of a listener
 }
 
 // Life is a recorded summary of one life.

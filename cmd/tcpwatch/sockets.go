@@ -31,7 +31,9 @@ func newSocketsCommand(e *env, g *globals) *cobra.Command {
 		Use:   "sockets [FILTER]",
 		Short: "One inventory of now: every TCP socket of every network namespace",
 		Long: `Lists every TCP socket of every network namespace, TIME_WAIT and SYN_RECV
-mini-sockets included, with its owner. A socket that was reset but is still held
+mini-sockets included, with its owner. Of a listener, as in ss, RECV-Q is the
+length of its accept queue and SEND-Q the limit; -o wide adds its SYN queue and
+what its network namespace counted, such as listen overflows. A socket that was reset but is still held
 by a file descriptor, which ss does not show, is listed as "CLOSE (held)". With
 -r it lists what a recording found at its start.`,
 		Example: `  tcpwatch sockets --state CLOSE_WAIT
@@ -70,14 +72,19 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	defer snapshot.Close()
 
 	w := o.writer(e, epoch(e))
-	sockets := found.New(only{f, w})
-	if err := sockets.Read(snapshot); err != nil {
+	counted := countedNamespaces{to: only{f, w}}
+	queues := found.NewQueues(&counted)
+	if err := found.New(queues).Read(snapshot); err != nil {
 		return err
 	}
+	queues.Finish(snapshot)
 	if err := closeWriter(w); err != nil {
 		return err
 	}
 	o.summarize(e.stderr, append(p.Losses, snapshot.Losses()...))
+	if o.output == "wide" && !o.globals.quiet {
+		counted.print(e.stderr)
+	}
 	return nil
 }
 

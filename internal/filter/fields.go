@@ -59,6 +59,8 @@ type Fields struct {
 	DurationNS  int      `expr:"duration_ns"`
 	Complete    bool     `expr:"complete"`
 	Retransmits Again    `expr:"retransmits"`
+	Listen      Listen   `expr:"listen"`
+	Counters    Counters `expr:"netns_counters"`
 }
 
 // Person is an owner or an actor.
@@ -104,7 +106,7 @@ func (f *Fields) of(o *track.Observation, reason func(uint32) string) {
 		Raddr: events.Addr(ev.Family, &ev.Daddr).String(), Rport: int(ev.Rport),
 		Role: o.Role.String(), Owner: person(&o.Owner), Actor: Person{FD: -1},
 		Verdict: o.Judgement.Verdict.String(), InStateNS: int(o.InState),
-		State: ev.To.String(), RemainingNS: -1, Count: int(o.Count),
+		State: ev.To.String(), RemainingNS: -1, Listen: noListen, Counters: noCounters, Count: int(o.Count),
 		Evidence: evidence(&ev.Evidence), Began: o.Began.String(),
 	}
 	if ev.Cookie != 0 {
@@ -129,10 +131,15 @@ func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 		recv, send := record.Queues(ev)
 		f.RecvQ, f.SendQ = int(recv), int(send)
 		f.Held, f.Mended = ev.To == model.Close, o.Mended.String()
-		if ev.To == model.TimeWait {
+		switch ev.To {
+		case model.TimeWait:
 			f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
+		case model.NewSynRecv:
+			f.Retransmits.SYNACK = int(ev.Count)
+		case model.Listen:
+			f.ofListener(o)
 		}
-	case events.TimeWait:
+	case events.Mini:
 		f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
 		if o.MiniEnded {
 			end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
@@ -188,7 +195,7 @@ func (f *Fields) ofRow(r *track.Row) {
 		Raddr: events.Addr(r.Family, &r.Daddr).String(), Rport: int(r.Rport),
 		Role: r.Role.String(), Owner: person(&r.Owner), Actor: Person{FD: -1},
 		Verdict: r.Verdict.String(), State: r.State.String(), Step: int(r.Steps),
-		InStateNS: -1, RemainingNS: -1, RecvQ: int(r.Unread), Held: r.Facts&track.Ended != 0 && r.Facts&track.Destroyed == 0,
+		InStateNS: -1, RemainingNS: -1, Listen: noListen, Counters: noCounters, RecvQ: int(r.Unread), Held: r.Facts&track.Ended != 0 && r.Facts&track.Destroyed == 0,
 		Began: track.BeganSeen.String(),
 	}
 	if r.Cookie != 0 {

@@ -67,6 +67,9 @@ type Line struct {
 	Whole   bool    `json:"complete"`
 	Rtx     Again   `json:"retransmits"`
 	History []Stage `json:"history"`
+
+	Listen   *Backlog  `json:"listen"`
+	Counters *Counters `json:"netns_counters"`
 }
 
 // Person is an owner or an actor.
@@ -180,7 +183,7 @@ func asWritten(raw []byte) ([]byte, error) {
 }
 
 func (l *Line) timeWait(ev *events.Event) error {
-	ev.Kind, ev.To = events.TimeWait, model.TimeWait
+	ev.Kind, ev.To = events.Mini, model.TimeWait
 	ev.Extra, ev.SndNxt, ev.RcvNxt = l.Remain, l.SndNxt, l.RcvNxt
 	var err error
 	if ev.From, err = parseState(l.Sub); err != nil {
@@ -305,8 +308,9 @@ func (l *Line) inventory(ev *events.Event) error {
 		fallthrough
 	case model.NewSynRecv:
 		ev.SndNxt, ev.RcvNxt = l.SndNxt, l.RcvNxt
+		l.halfOpen(ev)
 	case model.Listen:
-		ev.Extra = uint64(l.RecvQ) | uint64(l.SendQ)<<32
+		l.listener(ev)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (t *Table) find(ev *events.Event) {
 			return // an fd of a full socket only: a kernel that we do not know
 		}
 		// No event will ever end it here: it is shown, not kept.
-		t.obs.InState = -1
+		t.obs.InState = halfOpen(ev)
 		t.observe(ev, nil)
 		return
 	case model.Close:
@@ -51,6 +51,7 @@ func (t *Table) find(ev *events.Event) {
 	s.Machine = model.Found(ev.To)
 	s.State = ev.To
 	s.Last = ev.Evidence
+	s.noteQueues(ev)
 	s.learn(ev)
 	s.lookBack(ev.To)
 	s.own(ev)
@@ -70,13 +71,11 @@ func (t *Table) find(ev *events.Event) {
 			t.hasRow(s)
 		}
 	case t.options.Replay:
-		s.Queue = ev.Extra
 		if r := ev.Recorded; r != nil {
 			t.obs.Mended = ParseMended(r.Mended)
 		}
-		t.present(s)
+		t.presentRecorded(s, ev)
 	default:
-		s.Queue = ev.Extra
 		s.Facts |= Untold
 		t.arena.push(&t.untold, s.slot)
 	}
@@ -99,7 +98,7 @@ func (t *Table) refine(s *Socket, ev *events.Event) {
 	case ev.Kind == events.Holder:
 		s.hold(ev)
 	case s.Is(Waiting):
-		s.Queue = ev.Extra
+		s.noteQueues(ev)
 		t.hasRow(s)
 	}
 }
@@ -197,7 +196,8 @@ func (t *Table) findMini(ev *events.Event) {
 
 // present hands the row to the sink.
 func (t *Table) present(s *Socket) {
-	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, Extra: s.Queue, InState: -1}
+	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, InState: -1}
+	s.showQueues(&ev)
 	if m := &s.Mini; m.indexed() && s.Is(Retired) {
 		ev.To, ev.From, ev.Extra = model.TimeWait, m.Substate, m.Expires-m.Seen
 		ev.Evidence = model.Evidence{SndNxt: m.SndNxt, RcvNxt: m.RcvNxt}

@@ -277,9 +277,9 @@ func (t *Table) compareMini(s *Socket, w *walk, time uint64) {
 		return
 	}
 	m.EndTime = time
-	end := model.TimeWaitUnknown
+	end := model.TWUnknown
 	if w != nil && m.stage == miniThere && m.Expires <= w.began {
-		m.EndTime, end = m.Expires, model.TimeWaitExpired
+		m.EndTime, end = m.Expires, model.TWExpired
 	}
 	t.endMini(s, end)
 }

@@ -81,7 +81,7 @@ func (t *Table) timeWait(ev *events.Event) {
 		t.cancelStart(ev)
 	case ev.Kind == events.TWExpire:
 		s.Mini.EndTime = ev.Time
-		t.endMini(s, model.TimeWaitExpired)
+		t.endMini(s, model.TWExpired)
 	case s.Mini.stage == miniThere:
 		s.Mini.stage, s.Mini.cause, s.Mini.EndTime = miniLeaving, ev.Cause(), ev.Time
 		t.leave(s)
@@ -211,9 +211,9 @@ func (t *Table) followedByMini(s *Socket, ev *events.Event) {
 		// The kernel ends the full socket in the same way when it makes no
 		// mini-socket, for want of room (tcp_time_wait).
 		s.Mini.EndTime, s.Mini.Substate = ev.Time, model.TimeWait
-		s.Mini.stage, s.Mini.End = miniEnded, model.TimeWaitOverflow
+		s.Mini.stage, s.Mini.End = miniEnded, model.TWOverflow
 		if t.losses != s.lossMark || ev.Time < t.timersSince {
-			s.Mini.End = model.TimeWaitUnknown
+			s.Mini.End = model.TWUnknown
 		}
 	}
 }
@@ -262,7 +262,7 @@ func (t *Table) tellMini(s *Socket) {
 		return // the recording's own line tells of it
 	}
 	m := &s.Mini
-	ev := events.Event{Kind: events.TimeWait, Time: m.Since, SK: s.SK, From: m.Substate, To: model.TimeWait, InState: -1}
+	ev := events.Event{Kind: events.Mini, Time: m.Since, SK: s.SK, From: m.Substate, To: model.TimeWait, InState: -1}
 	if ev.Time == 0 {
 		ev.Time = m.Seen
 	}
@@ -295,13 +295,13 @@ func (t *Table) tellMiniEnd(s *Socket) {
 		t.finish(s)
 		return
 	}
-	if m.Since != 0 && m.End != model.TimeWaitOverflow {
+	if m.Since != 0 && m.End != model.TWOverflow {
 		t.tellMini(s)
 	}
 	t.stats.MiniEnds[m.End]++
 	t.obs.Judgement = m.End.Judge()
 	t.obs.MiniEnded = true
-	ev := events.Event{Kind: events.TimeWait, Time: m.EndTime, SK: s.SK, From: m.Substate, To: model.TimeWait, InState: -1}
+	ev := events.Event{Kind: events.Mini, Time: m.EndTime, SK: s.SK, From: m.Substate, To: model.TimeWait, InState: -1}
 	ev.SndNxt, ev.RcvNxt = m.SndNxt, m.RcvNxt
 	if m.Since != 0 && m.EndTime >= m.Since {
 		t.obs.InState = int64(m.EndTime - m.Since)
@@ -367,7 +367,7 @@ func (t *Table) settleMinis(time uint64) {
 		if time < s.Mini.EndTime+lateEvidence {
 			break
 		}
-		if end := endOf(s.Mini.cause); end != model.TimeWaitReused || s.Mini.Successor != 0 {
+		if end := endOf(s.Mini.cause); end != model.TWReused || s.Mini.Successor != 0 {
 			t.endMini(s, end)
 			continue
 		}
@@ -380,7 +380,7 @@ func (t *Table) settleMinis(time uint64) {
 		if time < s.Mini.EndTime+successorWait {
 			break
 		}
-		t.endMini(s, model.TimeWaitReused)
+		t.endMini(s, model.TWReused)
 	}
 	for t.options.Replay && t.presumed.n > 0 {
 		s := t.arena.at(t.presumed.head)
@@ -395,15 +395,15 @@ func (t *Table) settleMinis(time uint64) {
 func endOf(cause events.Cause) model.TimeWaitEnd {
 	switch cause {
 	case events.CauseRST:
-		return model.TimeWaitAssassinated
+		return model.TWAssassinated
 	case events.CauseSYN, events.CauseConnect:
-		return model.TimeWaitReused
+		return model.TWReused
 	case events.CauseAbort:
-		return model.TimeWaitKilled
+		return model.TWKilled
 	case events.CauseNetns:
-		return model.TimeWaitNetnsGone
+		return model.TWNetnsGone
 	}
-	return model.TimeWaitUnknown
+	return model.TWUnknown
 }
 
 // forgetMini drops a presumed mini-socket of which nothing was heard.
@@ -442,13 +442,13 @@ func (t *Table) replaced(old *Socket, by, time uint64) {
 	m := &old.Mini
 	end := endOf(m.cause)
 	switch {
-	case end == model.TimeWaitReused:
+	case end == model.TWReused:
 		m.Successor = by
 	case m.stage == miniLeaving:
 	case m.Expires != 0 && m.Expires <= time && m.stage != miniPresumed:
-		end = model.TimeWaitExpired
+		end = model.TWExpired
 	default:
-		end = model.TimeWaitUnknown
+		end = model.TWUnknown
 	}
 	if m.stage == miniThere || m.stage == miniPresumed {
 		m.EndTime = time

@@ -36,7 +36,7 @@ func (k *socket) closesFirst() *socket {
 
 // ends returns how the mini-sockets told of so far have ended.
 func (s *script) ends() (all []Observation) {
-	for _, o := range s.of(events.TimeWait) {
+	for _, o := range s.of(events.Mini) {
 		if o.MiniEnded {
 			all = append(all, o)
 		}
@@ -51,7 +51,7 @@ func TestTimeWaitGoesOn(t *testing.T) {
 	s := play(t, Options{}).timersOn()
 	k := s.socket(1).closesFirst()
 	s.pass(lateEvidence)
-	said := s.of(events.TimeWait)
+	said := s.of(events.Mini)
 	if len(said) != 1 || said[0].MiniEnded || said[0].Event.Extra != miniLife || said[0].Event.From != model.TimeWait {
 		t.Fatalf("told of the mini-socket: %+v, want its beginning", said)
 	}
@@ -65,7 +65,7 @@ func TestTimeWaitGoesOn(t *testing.T) {
 	s.now += miniLife
 	k.mini(events.TWExpire)
 	ends := s.ends()
-	if len(ends) != 1 || ends[0].Judgement != model.TimeWaitExpired.Judge() || ends[0].InState < miniLife {
+	if len(ends) != 1 || ends[0].Judgement != model.TWExpired.Judge() || ends[0].InState < miniLife {
 		t.Errorf("ends %+v", ends)
 	}
 	s.wantRows()
@@ -78,44 +78,44 @@ func TestTimeWaitEnds(t *testing.T) {
 		end  model.TimeWaitEnd
 		next bool // a successor is named
 	}{
-		"timer": {func(s *script, k *socket) { s.now += miniLife; k.mini(events.TWExpire) }, model.TimeWaitExpired, false},
+		"timer": {func(s *script, k *socket) { s.now += miniLife; k.mini(events.TWExpire) }, model.TWExpired, false},
 		"RFC 1337 RST": {func(_ *script, k *socket) {
 			k.mini(events.TWCancel, cause(events.CauseRST))
-		}, model.TimeWaitAssassinated, false},
-		"ss -K":          {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseAbort)) }, model.TimeWaitKilled, false},
-		"namespace gone": {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseNetns)) }, model.TimeWaitNetnsGone, false},
-		"no evidence":    {func(_ *script, k *socket) { k.mini(events.TWCancel) }, model.TimeWaitUnknown, false},
-		"data":           {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseData)) }, model.TimeWaitUnknown, false},
+		}, model.TWAssassinated, false},
+		"ss -K":          {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseAbort)) }, model.TWKilled, false},
+		"namespace gone": {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseNetns)) }, model.TWNetnsGone, false},
+		"no evidence":    {func(_ *script, k *socket) { k.mini(events.TWCancel) }, model.TWUnknown, false},
+		"data":           {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseData)) }, model.TWUnknown, false},
 		"the timer is set again": {func(s *script, k *socket) {
 			k.mini(events.TWCancel).mini(events.TWStart)
 			s.now += miniLife
 			k.mini(events.TWExpire)
-		}, model.TimeWaitExpired, false},
+		}, model.TWExpired, false},
 		"connect, RFC 6191": {func(s *script, k *socket) {
 			next := s.socket(2).to(synSent)
 			k.mini(events.TWCancel, cause(events.CauseConnect))
 			next.to(established)
-		}, model.TimeWaitReused, true},
+		}, model.TWReused, true},
 		"a new SYN, and its handshake takes a while": {func(s *script, k *socket) {
 			k.mini(events.TWCancel, cause(events.CauseSYN))
 			s.pass(5e8)
 			next := s.socket(2)
 			next.st = model.Listen
 			next.to(synRecv, established)
-		}, model.TimeWaitReused, true},
+		}, model.TWReused, true},
 		"a new SYN, and its handshake fails": {func(_ *script, k *socket) {
 			k.mini(events.TWCancel, cause(events.CauseSYN))
-		}, model.TimeWaitReused, false},
+		}, model.TWReused, false},
 		"the cancel was lost, and the first sequence number proves it": {func(s *script, k *socket) {
 			s.lose(1, events.WhereRing)
 			s.socket(2).to(synSent).step(established, func(ev *events.Event) {
 				ev.SndUna, ev.BytesAcked = 2001+isnStep+1, 1
 			})
-		}, model.TimeWaitReused, true},
+		}, model.TWReused, true},
 		"the cancel was lost, and nothing proves anything": {func(s *script, k *socket) {
 			s.lose(1, events.WhereRing)
 			s.socket(2).to(synSent, established)
-		}, model.TimeWaitUnknown, false},
+		}, model.TWUnknown, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestTimeWaitEnds(t *testing.T) {
 			if (ends[0].Successor != 0) != c.next {
 				t.Errorf("successor %d", ends[0].Successor)
 			}
-			if began := len(s.of(events.TimeWait)) - 1; began != 1 {
+			if began := len(s.of(events.Mini)) - 1; began != 1 {
 				t.Errorf("%d beginnings", began)
 			}
 		})
@@ -142,7 +142,7 @@ func TestTimeWaitEnds(t *testing.T) {
 // No timer is started when net.ipv4.tcp_max_tw_buckets is reached; after a loss
 // that proves nothing.
 func TestTimeWaitOverflow(t *testing.T) {
-	for lost, want := range map[uint64]model.TimeWaitEnd{0: model.TimeWaitOverflow, 1: model.TimeWaitUnknown} {
+	for lost, want := range map[uint64]model.TimeWaitEnd{0: model.TWOverflow, 1: model.TWUnknown} {
 		s := play(t, Options{}).timersOn()
 		k := s.socket(1).to(synSent, established, finWait1, finWait2)
 		if lost > 0 {
@@ -151,7 +151,7 @@ func TestTimeWaitOverflow(t *testing.T) {
 		k.to(closeState).destroy()
 		s.pass(lateEvidence)
 		ends := s.ends()
-		if len(ends) != 1 || ends[0].Judgement != want.Judge() || len(s.of(events.TimeWait)) != 1 {
+		if len(ends) != 1 || ends[0].Judgement != want.Judge() || len(s.of(events.Mini)) != 1 {
 			t.Errorf("%d lost: ends %+v, want %s and no beginning", lost, ends, want)
 		}
 		s.wantRows()
@@ -170,16 +170,16 @@ func TestTimeWaitByLooksAlone(t *testing.T) {
 			s.pass(miniLife)
 			s.looks()
 			s.looks()
-		}, []model.TimeWaitEnd{model.TimeWaitExpired}},
+		}, []model.TimeWaitEnd{model.TWExpired}},
 		"met, and gone before its time": {func(s *script, k *socket) {
 			s.looks(k.waits)
 			s.looks()
 			s.looks()
-		}, []model.TimeWaitEnd{model.TimeWaitUnknown}},
+		}, []model.TimeWaitEnd{model.TWUnknown}},
 		"never met": {func(s *script, _ *socket) {
 			s.looks()
 			s.looks()
-		}, []model.TimeWaitEnd{model.TimeWaitUnknown}},
+		}, []model.TimeWaitEnd{model.TWUnknown}},
 		"passed by once": {func(s *script, k *socket) {
 			s.looks(k.waits)
 			s.looks()
@@ -224,7 +224,7 @@ func TestResetInsteadOfMini(t *testing.T) {
 	k.send(events.ResetSent).destroy()
 	s.pass(lateEvidence)
 	s.wantRows()
-	if n := len(s.of(events.TimeWait)); n != 0 {
+	if n := len(s.of(events.Mini)); n != 0 {
 		t.Errorf("%d lines of a mini-socket that was never there", n)
 	}
 }

@@ -22,6 +22,9 @@ type Observation struct {
 	MiniEnded bool    // TimeWait: the mini-socket ended, as the Judgement says; else it began
 	Successor uint64  // TimeWait: the life that took its place
 	Mended    Mended  // Inventory: what was wrong with the picture
+	// Listen is what else is known of a listener found, nil if nothing. It is not
+	// to be changed.
+	Listen *events.Listen
 	// Socket is the whole life, for Closed only. It is valid during Observe;
 	// keep a copy, not the pointer.
 	Socket *Socket

@@ -83,11 +83,11 @@ type Socket struct {
 	End         End
 	ResetReason uint32 // kernel's number + 1
 	ResetTime   uint64
-	Queue       uint64 // of a listener found: see events.Event.AcceptQueue
-	Steps       uint32 // transitions seen
-	Mini        Mini   // the mini-socket that took the place of the full one
-	kept        uint8  // steps in history
-	Skipped     uint32 // steps left out of history
+	Queues      events.Queues // of a listener found
+	Steps       uint32        // transitions seen
+	Mini        Mini          // the mini-socket that took the place of the full one
+	kept        uint8         // steps in history
+	Skipped     uint32        // steps left out of history
 	history     [MaxSteps]Step
 
 	met      met

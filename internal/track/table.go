@@ -113,7 +113,7 @@ func (t *Table) Apply(ev *events.Event) {
 	case events.TWStart, events.TWCancel, events.TWExpire:
 		t.settle(ev.Time)
 		t.timeWait(ev)
-	case events.TimeWait:
+	case events.Mini:
 		t.replayTimeWait(ev)
 	case events.Inventory, events.Holder:
 		t.find(ev)
@@ -182,6 +182,9 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 		}
 		if r := ev.Recorded; r != nil {
 			o.ID, o.Owner, o.Role = ev.Socket, r.Owner, r.Role
+		}
+		if ev.Kind == events.Inventory {
+			o.Began = BeganInPast
 		}
 	}
 	t.sink.Observe(o)

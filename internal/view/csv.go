@@ -33,6 +33,7 @@ var csvHeader = []string{
 	"role", "owner_pid", "owner_comm", "owner_fd", "owner_provenance", "from", "to", "in_state_ns", "verdict", "rule",
 	"state", "recv_q", "send_q", "kind", "seq", "count", "where", "close_reason", "closed_by", "duration_ns",
 	"substate", "end", "successor",
+	"syn_queue", "syn_limit", "unaccepted",
 }
 
 // Write implements sink.Writer.
@@ -107,7 +108,11 @@ func (c *CSV) special(f map[string]string, o *track.Observation) {
 	case events.Inventory:
 		recv, send := record.Queues(ev)
 		f["recv_q"], f["send_q"] = u(uint64(recv)), u(uint64(send))
-	case events.TimeWait:
+		if o.InState >= 0 {
+			f["in_state_ns"] = u(uint64(o.InState))
+		}
+		listenFields(f, o)
+	case events.Mini:
 		f["substate"], f["in_state_ns"] = ev.From.String(), ""
 		if o.MiniEnded {
 			end, _ := model.TimeWaitEndOf(o.Judgement.Rule)

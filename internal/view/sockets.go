@@ -36,7 +36,7 @@ func NewSockets(w io.Writer) *Sockets {
 const maxFitted = 5000
 
 var socketsHeader = []string{"STATE", "RECV-Q", "SEND-Q", "LOCAL", "REMOTE", "IN STATE", "OWNER", "FD"}
-var socketsWide = []string{"NETNS", "COOKIE", "ROLE", "VERDICT"}
+var socketsWide = []string{"NETNS", "COOKIE", "ROLE", "VERDICT", "SYN-Q", "UNACCEPTED"}
 
 // Write implements sink.Writer for found sockets.
 func (t *Sockets) Write(o *track.Observation) error {
@@ -54,7 +54,7 @@ func (t *Sockets) Write(o *track.Observation) error {
 		if ev.Cookie != 0 {
 			cookie = strconv.FormatUint(ev.Cookie, 16)
 		}
-		row = append(row, strconv.FormatUint(uint64(ev.Netns), 10), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict))
+		row = append(row, strconv.FormatUint(uint64(ev.Netns), 10), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict), synQueue(o), unaccepted(o))
 	}
 	t.rows = append(t.rows, row)
 	return nil
@@ -139,7 +139,7 @@ func tableRow(fields []string) table.Row {
 	return row
 }
 
-var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10}
+var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10, 9, 10}
 
 func (t *Sockets) padded(header []string) error {
 	out := bufio.NewWriterSize(t.out, 256<<10)

@@ -110,7 +110,7 @@ func inState(o *track.Observation) string {
 	switch o.Event.Kind {
 	case events.Transition:
 		return Duration(o.InState)
-	case events.TimeWait:
+	case events.Mini:
 		if o.MiniEnded {
 			return Duration(o.InState)
 		}
@@ -144,7 +144,7 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 			return what, t.Style.Dim("repair: events were lost, and it was taken to be in another state")
 		}
 		return what, t.Style.Dim("began before the watch")
-	case events.TimeWait:
+	case events.Mini:
 		return t.timeWait(o)
 	case events.Retransmit, events.SynAck:
 		what = "retransmit " + o.Segment.String() + " #" + strconv.FormatUint(uint64(o.Count), 10)
