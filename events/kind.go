@@ -22,12 +22,13 @@ const (
 	Tick   // every event up to Time has been delivered
 	Found  // every socket that was there before Time has been reported
 	Closed // a recorded summary of one life (replay only)
+	Unheld // a socket that is there, and that no file descriptor refers to (Snapshot)
 )
 
 var kindNames = [...]string{
 	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
 	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
-	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed",
+	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed", Unheld: "unheld",
 }
 
 // String returns the name the public contract gives to lines of this kind.

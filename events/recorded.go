@@ -10,10 +10,14 @@ type Recorded struct {
 	Role      model.Role
 	Owner     Owner
 	Judgement model.Judgement // RuleNone if this version does not know the rule
-	LostSince uint64          // Transition: events lost since the one before
-	Count     uint32          // Retransmit: how often that kind was, in this life
-	Life      *Life           // Closed
-	Line      []byte          // Closed: the line as it was written
+	Process   *Process        // of Owner; nil if nothing is known
+	NetnsName string
+	Holders   []Owner // Inventory: those that were asked for
+	More      int     // Inventory: holders beyond those
+	LostSince uint64  // Transition: events lost since the one before
+	Count     uint32  // Retransmit: how often that kind was, in this life
+	Life      *Life   // Closed
+	Line      []byte  // Closed: the line as it was written
 }
 
 // Life is a recorded summary of one life.

@@ -20,6 +20,7 @@ var mayImport = map[string]string{
 	"events":             "model",
 	"bpf":                "",
 	"internal/probe":     "bpf events model internal/netns",
+	"internal/cgroup":    "events model",
 	"internal/track":     "events model",
 	"internal/watch":     "internal/track events model",
 	"internal/sink":      "internal/track events model",
