@@ -13,7 +13,7 @@ type Recorded struct {
 	Process   *Process        // of Owner; nil if nothing is known
 	NetnsName string
 	Holders   []Owner // Inventory: those that were asked for
-	More      int     // Inventory: holders beyond those
+	Holding   int     // Inventory: how many there are; 0 if they were not counted
 	LostSince uint64  // Transition: events lost since the one before
 	Count     uint32  // Retransmit: how often that kind was, in this life
 	Life      *Life   // Closed

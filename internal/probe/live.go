@@ -86,7 +86,7 @@ func (p *Probe) Live(ctx context.Context) (*Live, error) {
 	reader.SetDeadline(past)
 	go l.grace()
 	if !p.options.NoInventory {
-		l.found = p.startInventory(ctx)
+		l.found = startInventory(ctx, p.inventory)
 		l.looking = true
 	} else {
 		l.queue = append(l.queue, events.Event{Kind: events.Found, Time: now(), InState: -1})

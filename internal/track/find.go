@@ -12,6 +12,10 @@ import (
 // so that no older event can contradict it, and when both halves of the
 // inventory, the fd and the row, are in.
 func (t *Table) find(ev *events.Event) {
+	if ev.Kind == events.Holder && ev.Subflows() {
+		t.noteAbove(ev)
+		return
+	}
 	switch ev.To {
 	case model.TimeWait, model.NewSynRecv:
 		if ev.Kind == events.Holder {
@@ -52,9 +56,10 @@ func (t *Table) find(ev *events.Event) {
 		t.stats.Held++
 	}
 	s.recall(ev)
+	t.ownAbove(s, ev)
 	switch {
 	case ev.Kind == events.Holder:
-		s.hold(ev)
+		s.hold(holderOf(ev))
 		s.Facts |= Waiting
 		t.arena.push(&t.waiting, s.slot)
 		if !t.looking {
@@ -62,6 +67,7 @@ func (t *Table) find(ev *events.Event) {
 		}
 	case t.options.Replay:
 		s.Queue = ev.Extra
+		t.quote(ev.Recorded)
 		t.present(s)
 	default:
 		s.Queue = ev.Extra
@@ -75,10 +81,13 @@ func (t *Table) refine(s *Socket, ev *events.Event) {
 	switch {
 	case !sameSocket(s, ev):
 	case ev.Kind == events.Holder:
-		s.hold(ev)
+		s.hold(holderOf(ev))
 	case s.Is(Waiting):
 		s.Queue = ev.Extra
+		t.ownAbove(s, ev)
 		t.hasRow(s)
+	default:
+		t.ownAbove(s, ev)
 	}
 }
 
@@ -137,5 +146,9 @@ func (t *Table) tell(s *Socket) {
 // present hands the row to the sink.
 func (t *Table) present(s *Socket) {
 	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, Extra: s.Queue, InState: -1}
+	if s.Owner.Note == events.NoteNone {
+		s.Owner.Note = NoteOf(&ev)
+	}
 	t.observe(&ev, s)
+	s.Owner.Note = events.NoteNone // what it does next may not fit any more
 }
