@@ -55,9 +55,10 @@ const (
 	NoteInFlight         // no fd refers to it: in flight between processes, or held in the kernel
 	NoteNotAccepted      // its listener's process has not accepted it yet
 	NoteOrphan           // its process has closed it; the kernel ends it
+	NumNote
 )
 
-var noteNames = [...]string{"", "in_flight", "not_accepted", "orphan"}
+var noteNames = [NumNote]string{"", "in_flight", "not_accepted", "orphan"}
 
 // String returns the name in the public contract, "" for none.
 func (n Note) String() string {

@@ -26,8 +26,8 @@ var mayImport = map[string]string{
 	"internal/sink":      "internal/track events model",
 	"internal/found":     "internal/track events model",
 	"internal/record":    "internal/track events model internal/printable",
-	"internal/filter":    "internal/record internal/track events model internal/printable internal/suggest",
-	"internal/view":      "internal/record internal/track events model internal/printable",
+	"internal/filter":    "internal/cgroup internal/record internal/track events model internal/printable internal/suggest",
+	"internal/view":      "internal/cgroup internal/record internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
 	"internal/kerneldoc":  "internal/vmrun",

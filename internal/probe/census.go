@@ -7,6 +7,7 @@ import (
 
 	"github.com/tcpwatch/tcpwatch/bpf"
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/netns"
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
@@ -34,15 +35,25 @@ func (p *Probe) census(ctx context.Context, emit func([]events.Event) error) (wa
 	if err != nil || len(c.lacking) == 0 {
 		return walked, losses, err
 	}
-	// In a pid namespace of its own the kernel shows the fds of its processes
-	// only: whoever is outside may hold the rest.
-	if _, inside, err := pidNamespace(); err != nil || inside != 0 {
+	if all, err := seesAllProcesses(); err != nil || !all {
 		return walked, losses, err
 	}
 	_, _, err = p.walkAll(ctx, func(batch []events.Event) error {
 		return emitSome(c.unheld(batch), emit)
 	})
 	return walked, losses, err
+}
+
+// seesAllProcesses reports whether no process can hide from the walk of fds. In a
+// pid namespace other than the first, the kernel shows the fds of its processes
+// only. And what keeps a process's /proc entries from this one may keep its fds:
+// some sandboxes do that to process 1.
+func seesAllProcesses() (bool, error) {
+	if _, inside, err := pidNamespace(); err != nil || inside != 0 {
+		return false, err
+	}
+	_, unreadable, err := netns.List()
+	return unreadable == 0, err
 }
 
 // census is what is known of who holds what, by the address of what a file
