@@ -147,6 +147,15 @@ static __always_inline void fill_request(struct event *e, struct tcp_request_soc
 	e->count = treq->req.req.num_retrans;
 }
 
+/* The address of the MPTCP socket that a subflow belongs to, 0 if it cannot be read. */
+static __always_inline __u64 msk_of(struct tcp_sock *tp)
+{
+	if (!may_read_memory || !field_exists(struct mptcp_subflow_context, conn))
+		return 0;
+	struct mptcp_subflow_context *subflow = tp->inet_conn.icsk_ulp_data;
+	return (__u64)peek(subflow, conn);
+}
+
 static __always_inline void fill_full(struct event *e, struct sock *sk, struct tcp_sock *tp)
 {
 	fill_sock(e, sk, tp);
@@ -154,6 +163,8 @@ static __always_inline void fill_full(struct event *e, struct sock *sk, struct t
 	e->state = sk->__sk_common.skc_state;
 	if (e->state == TCP_LISTEN)
 		e->extra = sk->sk_ack_backlog | (__u64)sk->sk_max_ack_backlog << 32;
+	else if (e->flags & FLAG_MPTCP)
+		e->extra = msk_of(tp);
 }
 
 static __always_inline __u32 syncookies_of(struct net *net)

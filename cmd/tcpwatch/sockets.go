@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/cgroup"
 	"github.com/tcpwatch/tcpwatch/internal/filter"
 	"github.com/tcpwatch/tcpwatch/internal/found"
 	"github.com/tcpwatch/tcpwatch/internal/probe"
@@ -22,6 +24,8 @@ import (
 type socketsOptions struct {
 	globals *globals
 	filter  filter.Flags
+	owners  ownerFlags
+	holders bool
 	output  string
 }
 
@@ -44,6 +48,8 @@ by a file descriptor, which ss does not show, is listed as "CLOSE (held)". With
 		},
 	}
 	addFilterFlags(cmd, &o.filter)
+	addOwnerFlags(cmd, &o.owners)
+	cmd.Flags().BoolVar(&o.holders, "holders", false, "json: list every file descriptor of each socket, not only the first")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, wide, json, jsonl or csv")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(streamOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -72,9 +78,13 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	defer snapshot.Close()
 
 	w := o.writer(e, epoch(e))
-	counted := countedNamespaces{to: only{f, w}}
+	f.Self = uint32(os.Getpid())
+	owners := &owners{resolver: cgroup.NewResolver(cgroup.Options{Cmdline: o.owners.cmdline}), await: true}
+	counted := countedNamespaces{to: only{f, owners, w}}
 	queues := found.NewQueues(&counted)
-	if err := found.New(queues).Read(snapshot); err != nil {
+	sockets := found.New(queues)
+	sockets.All = o.holders
+	if err := sockets.Read(snapshot); err != nil {
 		return err
 	}
 	queues.Finish(snapshot)
@@ -96,7 +106,7 @@ func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) e
 	}
 	defer s.close()
 	w := o.writer(e, s.epoch)
-	table := track.New(track.Options{Replay: true}, only{f, w})
+	table := track.New(track.Options{Replay: true}, only{f, nil, w})
 	return errors.Join(replayError(s, watch.New(s.source, table, nil).Run()), closeWriter(w))
 }
 
@@ -137,13 +147,20 @@ func (o *socketsOptions) summarize(w io.Writer, losses []probe.Loss) {
 // only is a Sink that writes the found sockets that the user asked for.
 type only struct {
 	filter *filter.Filter
+	owners *owners // nil on replay
 	to     sink.Writer
 }
 
 // Observe implements track.Sink. The writers of an inventory write to memory
 // or keep the error until the end.
 func (s only) Observe(o *track.Observation) {
-	if o.Event.Kind == events.Inventory && s.filter.Match(o) {
+	if o.Event.Kind != events.Inventory {
+		return
+	}
+	if s.owners != nil {
+		s.owners.describe(o)
+	}
+	if s.filter.Match(o) {
 		_ = s.to.Write(o)
 	}
 }

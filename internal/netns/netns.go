@@ -61,7 +61,7 @@ func List() (found []Namespace, unreadable int, err error) {
 			unreadable++ // hidden; of a process that has just ended the kernel says the same
 		}
 	}
-	named, err := filepath.Glob("/run/netns/*")
+	named, err := filepath.Glob(namedDir + "/*")
 	if err != nil {
 		return nil, 0, fmt.Errorf("list /run/netns: %w", err)
 	}

@@ -29,6 +29,12 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 	if err := walk(ctx, p.iters[bpf.TcpwatchProgHolders], emit); err != nil {
 		return nil, nil, err
 	}
+	return p.walkAll(ctx, emit)
+}
+
+// walkAll walks the TCP sockets of every reachable network namespace, as
+// inventory does.
+func (p *Probe) walkAll(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	it := p.iters[bpf.TcpwatchProgInventory]
 	caps, err := Effective()
 	if err != nil {

@@ -33,7 +33,7 @@ func (l *Live) LookBy(time uint64) { l.looks.by = time }
 func (l *Live) look() {
 	l.looks.by, l.looks.began = 0, now()
 	l.queue = append(l.queue, events.Event{Kind: events.Look, Time: l.looks.began, InState: -1})
-	l.found = l.probe.startInventory(l.looks.ctx)
+	l.found = startInventory(l.looks.ctx, l.probe.inventory)
 	l.looking = true
 }
 

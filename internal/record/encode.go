@@ -96,6 +96,9 @@ func identity(b []byte, o *track.Observation) []byte {
 	if ev.NetnsCookie != 0 {
 		b = number(b, "netns_cookie", ev.NetnsCookie)
 	}
+	if o.NetnsName != "" {
+		b = text(b, "netns_name", printable.String(o.NetnsName))
+	}
 	b = text(b, "family", ev.Family.String())
 	b = append(b, `,"laddr":"`...)
 	b = events.Addr(ev.Family, &ev.Saddr).AppendTo(b)
@@ -107,7 +110,7 @@ func identity(b []byte, o *track.Observation) []byte {
 	b = number(b, "rport", uint64(ev.Rport))
 	b = text(b, "role", o.Role.String())
 	b = append(b, `,"owner":{`...)
-	b = ownerFields(b, &o.Owner)
+	b = owner(b, o)
 	b = append(b, '}')
 	if ev.Has(model.Owned) && !ev.Has(model.Inherited) && ev.Kind != events.Closed && ev.Kind != events.Inventory {
 		b = append(b, `,"actor":{"pid":`...)
@@ -116,21 +119,6 @@ func identity(b []byte, o *track.Observation) []byte {
 		b = append(b, '}')
 	}
 	return b
-}
-
-func ownerFields(b []byte, w *events.Owner) []byte {
-	if w.Provenance == events.ProvenanceExact || w.Provenance == events.ProvenanceInherited {
-		b = append(b, `"pid":`...)
-		b = strconv.AppendUint(b, uint64(w.PID), 10)
-		b = appendComm(b, &w.Comm)
-		if w.FD >= 0 {
-			b = number(b, "fd", uint64(w.FD))
-		}
-		b = append(b, ',')
-	}
-	b = append(b, `"provenance":"`...)
-	b = append(b, w.Provenance.String()...)
-	return append(b, '"')
 }
 
 // appendComm appends a process name: as it is, if nothing in it needs a second

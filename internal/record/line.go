@@ -30,7 +30,8 @@ type Line struct {
 	Raddr       string    `json:"raddr"`
 	Rport       uint16    `json:"rport"`
 	Role        string    `json:"role"`
-	Owner       Person    `json:"owner"`
+	NetnsName   string    `json:"netns_name"`
+	Owner       Owner     `json:"owner"`
 	Actor       *Person   `json:"actor"`
 
 	From    string  `json:"from"`
@@ -70,14 +71,6 @@ type Line struct {
 
 	Listen   *Backlog  `json:"listen"`
 	Counters *Counters `json:"netns_counters"`
-}
-
-// Person is an owner or an actor.
-type Person struct {
-	PID        uint32 `json:"pid"`
-	Comm       string `json:"comm"`
-	FD         *int32 `json:"fd"`
-	Provenance string `json:"provenance"`
 }
 
 // Again counts retransmits by kind.
@@ -230,11 +223,14 @@ func (l *Line) identity(ev *events.Event) (err error) {
 	if !ok {
 		return fmt.Errorf("parse line: unknown role %q", l.Role)
 	}
-	owner, err := l.Owner.owner()
+	name, err := unescapeAll(l.NetnsName)
 	if err != nil {
 		return err
 	}
-	ev.Recorded = &events.Recorded{Role: role, Owner: owner, Count: uint32(min(l.Count, math.MaxUint32))}
+	ev.Recorded = &events.Recorded{Role: role, NetnsName: string(name), Count: uint32(min(l.Count, math.MaxUint32))}
+	if err := l.Owner.recall(ev.Recorded); err != nil {
+		return err
+	}
 	if rule, ok := model.ParseRule(l.Rule); ok {
 		verdict, _ := model.ParseVerdict(l.Verdict)
 		ev.Recorded.Judgement = model.Judgement{Verdict: verdict, Rule: rule}
@@ -256,20 +252,6 @@ func address(s string, family events.Family, to *[16]byte) error {
 	}
 	copy(to[:], a.AsSlice())
 	return nil
-}
-
-func (p *Person) owner() (events.Owner, error) {
-	w := events.Owner{PID: p.PID, FD: -1}
-	var ok bool
-	if w.Provenance, ok = events.ParseProvenance(p.Provenance); !ok {
-		return w, fmt.Errorf("parse owner: unknown provenance %q", p.Provenance)
-	}
-	if p.FD != nil {
-		w.FD = *p.FD
-	}
-	var err error
-	w.Comm, err = parseComm(p.Comm)
-	return w, err
 }
 
 func (l *Line) transition(ev *events.Event) error {

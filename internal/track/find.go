@@ -12,6 +12,10 @@ import (
 // so that no older event can contradict it, and when both halves of the
 // inventory, the fd and the row, are in.
 func (t *Table) find(ev *events.Event) {
+	if ev.Kind == events.Holder && ev.Subflows() {
+		t.noteAbove(ev)
+		return
+	}
 	switch ev.To {
 	case model.TimeWait:
 		if ev.Kind == events.Inventory {
@@ -62,15 +66,17 @@ func (t *Table) find(ev *events.Event) {
 		t.stats.Held++
 	}
 	s.recall(ev)
+	t.ownAbove(s, ev)
 	switch {
 	case ev.Kind == events.Holder:
-		s.hold(ev)
+		s.hold(holderOf(ev))
 		s.Facts |= Waiting
 		t.arena.push(&t.waiting, s.slot)
 		if !t.looking {
 			t.hasRow(s)
 		}
 	case t.options.Replay:
+		t.quote(ev.Recorded)
 		if r := ev.Recorded; r != nil {
 			t.obs.Mended = ParseMended(r.Mended)
 		}
@@ -96,10 +102,13 @@ func (t *Table) refine(s *Socket, ev *events.Event) {
 	t.meets(s, ev)
 	switch {
 	case ev.Kind == events.Holder:
-		s.hold(ev)
+		s.hold(holderOf(ev))
 	case s.Is(Waiting):
 		s.noteQueues(ev)
+		t.ownAbove(s, ev)
 		t.hasRow(s)
+	default:
+		t.ownAbove(s, ev)
 	}
 }
 
@@ -202,5 +211,9 @@ func (t *Table) present(s *Socket) {
 		ev.To, ev.From, ev.Extra = model.TimeWait, m.Substate, m.Expires-m.Seen
 		ev.Evidence = model.Evidence{SndNxt: m.SndNxt, RcvNxt: m.RcvNxt}
 	}
+	if s.Owner.Note == events.NoteNone {
+		s.Owner.Note = NoteOf(&ev)
+	}
 	t.observe(&ev, s)
+	s.Owner.Note = events.NoteNone // what it does next may not fit any more
 }

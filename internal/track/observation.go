@@ -15,6 +15,10 @@ type Observation struct {
 	LostSince uint64
 	Step      uint32 // which transition of this life, from 1
 	Owner     events.Owner
+	Process   *events.Process // of Owner, shared; nil if nothing is known
+	NetnsName string          // under /run/netns; empty if it has none
+	Holders   []events.Owner  // Inventory: every fd of the socket, where asked for
+	Holding   int             // Inventory: how many fds that are, 0 if not counted
 	Role      model.Role
 	Began     Began
 	Segment   Segment // Retransmit, SynAck: what was sent again

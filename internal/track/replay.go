@@ -14,6 +14,15 @@ func (s *Socket) recall(ev *events.Event) {
 	}
 }
 
+// quote takes over what a line of a recording says of its socket's owner, and
+// that this table does not find out.
+func (t *Table) quote(r *events.Recorded) {
+	if r != nil {
+		t.obs.Process, t.obs.NetnsName = r.Process, r.NetnsName
+		t.obs.Holders, t.obs.Holding = r.Holders, r.Holding
+	}
+}
+
 // resume takes up a recorded life after lines that are not in the recording,
 // because a filter left them out: what they would have told is taken from the
 // line at hand.

@@ -63,9 +63,10 @@ type Table struct {
 	// While the inventory is under way: when each address was last given up, so
 	// that a row about a socket that is gone by now does not bring it back.
 	gone      map[uint64]uint64
-	forgotten uint64 // the newest time dropped from gone, which is bounded
-	time      uint64 // newest Tick
-	tableLost uint64 // not yet reported
+	above     map[uint64]events.Owner // while looking: see noteAbove
+	forgotten uint64                  // the newest time dropped from gone, which is bounded
+	time      uint64                  // newest Tick
+	tableLost uint64                  // not yet reported
 	stats     Stats
 	obs       Observation  // reused
 	end       model.Ending // reused
@@ -80,6 +81,7 @@ func New(o Options, sink Sink) *Table {
 		options: o, sink: sink,
 		looking: !o.Replay,
 		gone:    map[uint64]uint64{},
+		above:   map[uint64]events.Owner{},
 		obs:     Observation{InState: -1},
 		seed:    maphash.MakeSeed(),
 		starts:  make([]events.Event, 0, maxStarts),
@@ -105,6 +107,7 @@ func (t *Table) Apply(ev *events.Event) {
 	case events.Found:
 		t.looking = false
 		clear(t.gone)
+		clear(t.above)
 		t.forgotten = 0
 		t.stopWaiting()
 		t.looked(ev)
@@ -168,6 +171,7 @@ func (t *Table) reportTableLoss(time uint64) {
 func (t *Table) observe(ev *events.Event, s *Socket) {
 	o := &t.obs
 	o.Event = *ev
+	t.quote(ev.Recorded)
 	if s != nil {
 		s.show(&o.Event)
 		o.ID, o.Owner, o.Role, o.Step = s.ID, s.Owner, s.Role, s.Steps

@@ -34,6 +34,7 @@ var csvHeader = []string{
 	"state", "recv_q", "send_q", "kind", "seq", "count", "where", "close_reason", "closed_by", "duration_ns",
 	"substate", "end", "successor",
 	"syn_queue", "syn_limit", "unaccepted",
+	"owner_note", "owner_container", "owner_unit", "owner_holders", "netns_name",
 }
 
 // Write implements sink.Writer.
@@ -85,7 +86,14 @@ func (c *CSV) fields(o *track.Observation) []string {
 	f["laddr"], f["lport"] = events.Addr(ev.Family, &ev.Saddr).String(), u(uint64(ev.Lport))
 	f["raddr"], f["rport"] = events.Addr(ev.Family, &ev.Daddr).String(), u(uint64(ev.Rport))
 	f["role"], f["owner_provenance"] = o.Role.String(), o.Owner.Provenance.String()
-	if p := o.Owner.Provenance; p == events.ProvenanceExact || p == events.ProvenanceInherited {
+	f["owner_note"], f["netns_name"] = o.Owner.Note.String(), noFormula(printable.String(o.NetnsName))
+	if o.Holding > 0 {
+		f["owner_holders"] = strconv.Itoa(o.Holding)
+	}
+	if o.Owner.Named() {
+		if p := o.Process; p != nil {
+			f["owner_container"], f["owner_unit"] = noFormula(printable.String(p.Container)), noFormula(printable.String(p.Unit))
+		}
 		f["owner_pid"], f["owner_comm"] = u(uint64(o.Owner.PID)), noFormula(printable.Comm(&o.Owner.Comm))
 		if o.Owner.FD >= 0 {
 			f["owner_fd"] = strconv.Itoa(int(o.Owner.FD))

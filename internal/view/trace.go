@@ -71,7 +71,7 @@ func (t *Trace) Flush() error {
 func (t *Trace) header() {
 	fields := []string{pad("TIME", timeWidth), pad("SOCKET", tupleWidth), pad("EVENT", whatWidth), pad("IN STATE", ageWidth), pad("OWNER", ownerWidth), "VERDICT"}
 	if t.Wide {
-		fields = append(fields[:5], pad("ID", 8), pad("COOKIE", 10), pad("NETNS", 10), pad("ROLE", 8), pad("SND_UNA", 10), pad("SND_NXT", 10), pad("RCV_NXT", 10), "VERDICT")
+		fields = append(fields[:5], pad("ID", 8), pad("COOKIE", 10), pad("NETNS", 10), pad("ROLE", 8), pad("SND_UNA", 10), pad("SND_NXT", 10), pad("RCV_NXT", 10), pad("CONTAINER", 12), "VERDICT")
 	}
 	t.print(fields)
 }
@@ -93,8 +93,8 @@ func (t *Trace) line(o *track.Observation) {
 	fields := []string{clock, pad(Tuple(ev), tupleWidth), pad(what, whatWidth), padLeft(inState(o), ageWidth), pad(Owner(&o.Owner), ownerWidth)}
 	if t.Wide {
 		fields = append(fields,
-			pad(id(o), 8), pad(strconv.FormatUint(ev.Cookie, 16), 10), pad(strconv.FormatUint(uint64(ev.Netns), 10), 10), pad(o.Role.String(), 8),
-			pad(strconv.FormatUint(uint64(ev.SndUna), 10), 10), pad(strconv.FormatUint(uint64(ev.SndNxt), 10), 10), pad(strconv.FormatUint(uint64(ev.RcvNxt), 10), 10))
+			pad(id(o), 8), pad(strconv.FormatUint(ev.Cookie, 16), 10), pad(Netns(o), 10), pad(o.Role.String(), 8),
+			pad(strconv.FormatUint(uint64(ev.SndUna), 10), 10), pad(strconv.FormatUint(uint64(ev.SndNxt), 10), 10), pad(strconv.FormatUint(uint64(ev.RcvNxt), 10), 10), pad(Container(o.Process), 12))
 	}
 	t.print(append(fields, verdict))
 }
