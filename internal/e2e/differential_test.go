@@ -127,7 +127,7 @@ func twoRooms(t *testing.T) (a, b *kerneltest.Netns) {
 	t.Helper()
 	a, b = kerneltest.NewNetns(t), kerneltest.NewNetns(t)
 	for _, ns := range []*kerneltest.Netns{a, b} {
-		ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
+		ns.Sysctl("net/ipv4/ip_local_port_range", portRange())
 		ns.Sysctl("net/ipv4/tcp_max_tw_buckets", "2000")
 	}
 	kerneltest.Veth(t, a, b)
