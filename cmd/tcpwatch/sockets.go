@@ -17,6 +17,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/internal/view"
 	"github.com/tcpwatch/tcpwatch/internal/watch"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 type socketsOptions struct {
@@ -33,7 +34,7 @@ func newSocketsCommand(e *env, g *globals) *cobra.Command {
 		Long: `Lists every TCP socket of every network namespace, TIME_WAIT and SYN_RECV
 mini-sockets included, with its owner. A socket that was reset but is still held
 by a file descriptor, which ss does not show, is listed as "CLOSE (held)". With
--r it lists what a recording found at its start.`,
+-r it lists what there was at the end of a recording.`,
 		Example: `  tcpwatch sockets --state CLOSE_WAIT
   tcpwatch sockets --comm nginx -o wide
   tcpwatch sockets -o json | jq '.[] | select(.recv_q > 0)'`,
@@ -81,7 +82,7 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	return nil
 }
 
-// replay lists what a recording found.
+// replay lists what there was at the end of a recording.
 func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) error {
 	s, err := o.globals.open(ctx, e, &captureFlags{ringSize: probe.DefaultRingSize, maxSockets: track.DefaultMaxSockets})
 	if err != nil {
@@ -89,8 +90,12 @@ func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) e
 	}
 	defer s.close()
 	w := o.writer(e, s.epoch)
-	table := track.New(track.Options{Replay: true}, only{f, w})
-	return errors.Join(replayError(s, watch.New(s.source, table, nil).Run()), closeWriter(w))
+	var end leftovers
+	table := track.New(track.Options{Replay: true}, &end)
+	err = replayError(s, watch.New(s.source, table, nil).Run())
+	table.Inventory(end.time, only{f, w})
+	end.list(only{f, w})
+	return errors.Join(err, closeWriter(w))
 }
 
 func (o *socketsOptions) writer(e *env, epoch int64) sink.Writer {
@@ -124,6 +129,43 @@ func (o *socketsOptions) summarize(w io.Writer, losses []probe.Loss) {
 	}
 	for _, loss := range losses {
 		fmt.Fprintf(w, "not seen: %s (%s)\n", loss.What, loss.Why)
+	}
+}
+
+// leftovers is a Sink that notes what a table tells of and does not keep: the
+// mini-sockets that were found, and the time.
+type leftovers struct {
+	time  uint64
+	minis []track.Observation
+}
+
+// Observe implements track.Sink.
+func (l *leftovers) Observe(o *track.Observation) {
+	ev := &o.Event
+	l.time = max(l.time, ev.Time)
+	if ev.Kind == events.Inventory && (ev.To == model.TimeWait || ev.To == model.NewSynRecv) {
+		l.minis = append(l.minis, *o)
+	}
+}
+
+// requestLife is for how long a request is believed to last that was found, in ns:
+// until the kernel would first send its SYN-ACK again.
+const requestLife = 1e9
+
+// list hands on those that are still there: nothing tells of their end, but when
+// it is due is known.
+func (l *leftovers) list(sink track.Sink) {
+	for i := range l.minis {
+		ev := &l.minis[i].Event
+		age := l.time - ev.Time
+		switch {
+		case ev.To == model.NewSynRecv && age >= requestLife, ev.To == model.TimeWait && age >= ev.Extra:
+			continue
+		case ev.To == model.TimeWait:
+			ev.Extra -= age
+		}
+		ev.Time = l.time
+		sink.Observe(&l.minis[i])
 	}
 }
 

@@ -28,6 +28,7 @@ type line struct {
 	Verdict, Rule, Why        string
 	Began                     string
 	Held                      bool
+	InStateNS                 *int64 `json:"in_state_ns"`
 	Kind, Where, Direction    string
 	Count                     uint64
 	CloseReason               string `json:"close_reason"`

@@ -180,6 +180,9 @@ func inventory(b []byte, o *track.Observation) []byte {
 		b = text(b, "substate", ev.From.String())
 		b = number(b, "remaining_ns", ev.Extra)
 	}
+	if o.InState >= 0 {
+		b = number(b, "in_state_ns", uint64(o.InState))
+	}
 	b = text(b, "began", o.Began.String())
 	if ev.To == model.Close {
 		b = append(b, `,"held":true`...)

@@ -1,6 +1,9 @@
 package track
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/model"
 )
@@ -62,6 +65,30 @@ func (t *Table) Rows(rows []Row) []Row {
 		}
 	}
 	return rows
+}
+
+// Inventory hands every socket that is there to sink, as an inventory at time now
+// would find it: those that are open, and those that have ended and are held.
+func (t *Table) Inventory(now uint64, sink Sink) {
+	var there []*Socket
+	for slot := range t.arena.used {
+		if s := t.arena.at(slot); s.ID != 0 && (s.Open() || s.Held()) {
+			there = append(there, s)
+		}
+	}
+	slices.SortFunc(there, func(a, b *Socket) int { return cmp.Compare(a.ID, b.ID) })
+	for _, s := range there {
+		o := s.Observation(now)
+		o.Event.Kind, o.Event.From, o.Event.Extra, o.Socket = events.Inventory, 0, s.Queue, nil
+		o.Judgement.Rule = s.WorstRule
+		if s.Steps == 0 {
+			o.Judgement = model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
+		}
+		if s.Is(OnlyFound) {
+			o.InState = -1
+		}
+		sink.Observe(o)
+	}
 }
 
 // Socket returns a copy of the life that a row is about, if it is still kept.

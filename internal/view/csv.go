@@ -105,6 +105,9 @@ func (c *CSV) special(f map[string]string, o *track.Observation) {
 	case events.Inventory:
 		recv, send := record.Queues(ev)
 		f["recv_q"], f["send_q"] = u(uint64(recv)), u(uint64(send))
+		if o.InState >= 0 {
+			f["in_state_ns"] = u(uint64(o.InState))
+		}
 	case events.Retransmit, events.SynAck:
 		f["kind"], f["seq"], f["count"] = o.Segment.String(), u(uint64(ev.Seq())), u(uint64(o.Count))
 	case events.ResetSent:
