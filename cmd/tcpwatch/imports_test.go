@@ -34,6 +34,7 @@ var mayImport = map[string]string{
 	"internal/kerneldoc":  "internal/vmrun",
 	"internal/kerneltest": "",
 	"internal/tunpeer":    "internal/kerneltest",
+	"internal/mill":       "internal/kerneltest",
 }
 
 func TestImportsPointOneWay(t *testing.T) {
