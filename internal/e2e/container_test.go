@@ -93,18 +93,25 @@ func TestContainerAndUnit(t *testing.T) {
 		r.await(t, func(l *line) bool { return l.Event == "inventory" && l.Owner.PID == h.pid() }, "the container's sockets; "+r.stderr())
 	}
 	plain.ready(ns)
-	if _, err := fmt.Fprintln(h.stdin, "again"); err != nil {
-		t.Fatal(err)
-	}
-	port := addrPortOf(t, h.next())
 	for what, r := range map[string]*run{"trace": plain, "trace --container": asked} {
-		l := r.await(t, func(l *line) bool { return l.Event == "closed" && l.Lport == port && l.Owner.PID == h.pid() }, "the end of a connection; "+what)
-		check(what, &l)
-		r.interrupt()
+		kerneltest.Eventually(t, patience, func() bool { // a line does not wait for what is not known yet
+			if _, err := fmt.Fprintln(h.stdin, "again"); err != nil {
+				t.Fatal(err)
+			}
+			port := addrPortOf(t, h.next())
+			l := r.await(t, func(l *line) bool { return l.Event == "closed" && l.Lport == port && l.Owner.PID == h.pid() }, "the end of a connection; "+what)
+			return l.Owner.Container != ""
+		}, "a line with the container in "+what)
 	}
-	for _, l := range asked.lines() {
-		if l.Event != "lost" {
-			check("trace --container", &l)
+	for what, r := range map[string]*run{"trace": plain, "trace --container": asked} {
+		r.interrupt()
+		for _, l := range r.lines() {
+			switch {
+			case l.Owner.PID == h.pid() && (r == asked || l.Owner.Container != ""):
+				check(what, &l)
+			case l.Event != "lost" && (r == asked || l.Owner.Container == id):
+				t.Errorf("%s: %v is not the container's", what, &l)
+			}
 		}
 	}
 }
