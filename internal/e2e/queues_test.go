@@ -268,26 +268,33 @@ func TestSYNFlood(t *testing.T) {
 				peer := tunpeer.New(t, ns)
 				_, port := listenWith(t, ns, netip.AddrPortFrom(peer.KernelAddr(family), 0), 1000)
 				at := netip.AddrPortFrom(peer.KernelAddr(family), port)
+				began := time.Now()
 				for i := range syns {
 					s := tunpeer.Segment{Src: netip.AddrPortFrom(peer.ForgedAddr(family, i), 1024), Dst: at, Seq: uint32(i), Flags: tunpeer.SYN, Window: 65535}
 					if err := peer.Send(s); err != nil {
 						t.Fatal(err)
 					}
 				}
-				// The device hands packets over at once; those answered are counted.
-				cookies := func() uint64 { return nstat(t, ns, "SyncookiesSent") }
 				kerneltest.Eventually(t, patience, func() bool {
-					return uint64(ssSynRecv(t, ns))+max(cookies(), nstat(t, ns, "ListenDrops")) == syns
-				}, "every SYN in the queue, answered by a cookie, or dropped")
+					return answered(peer, at)+int(nstat(t, ns, "ListenDrops")) == syns
+				}, "every SYN answered or dropped")
 				found, l := inventoryOf(t, ns, port)
 				waiting := uint32(len(sift(found, func(l *line) bool { return l.State == "NEW_SYN_RECV" })))
 				q := l.Listen
-				if q.SYNLimit != c.limit || q.SYN != waiting || int(q.SYN) != ssSynRecv(t, ns) {
-					t.Errorf("SYN queue %d of %d; %d rows, %d in ss, want a limit of %d", q.SYN, q.SYNLimit, waiting, ssSynRecv(t, ns), c.limit)
+				if q.SYNLimit != c.limit || q.SYN > c.limit+1 {
+					t.Errorf("SYN queue %d of %d, want a limit of %d", q.SYN, q.SYNLimit, c.limit)
 				}
-				// Linux 6.13 lets one more in, and so does the short queue's rule.
-				if q.SYN != c.limit && q.SYN != c.limit+1 {
-					t.Errorf("SYN queue %d is not full at %d", q.SYN, q.SYNLimit)
+				// After a second the kernel prunes a full queue, down to half.
+				if shown := ssSynRecv(t, ns); time.Since(began) < time.Second {
+					if q.SYN != waiting || int(q.SYN) != shown {
+						t.Errorf("SYN queue %d, %d rows, %d in ss", q.SYN, waiting, shown)
+					}
+					if q.SYN < c.limit { // the newer rule, and that without cookies, let one more in
+						t.Errorf("SYN queue %d is not full at %d", q.SYN, q.SYNLimit)
+					}
+					if sent := l.Counters["syncookies_sent"]; c.cookies == "1" && sent != uint64(syns-q.SYN) {
+						t.Errorf("%d cookies for %d SYNs and a queue of %d", sent, syns, q.SYN)
+					}
 				}
 				if q.Accept != 0 || q.Unaccepted == nil || *q.Unaccepted != 0 {
 					t.Errorf("accept queue %+v, want it empty", q)
@@ -300,13 +307,24 @@ func TestSYNFlood(t *testing.T) {
 						t.Errorf("%s %d, want %d", public, got, want)
 					}
 				}
-				if sent := l.Counters["syncookies_sent"]; c.cookies == "1" && sent != uint64(syns-q.SYN) || c.cookies == "0" && sent != 0 {
-					t.Errorf("%d cookies for %d SYNs and a queue of %d", sent, syns, q.SYN)
+				if sent := l.Counters["syncookies_sent"]; c.cookies == "0" && sent != 0 {
+					t.Errorf("%d cookies, which are off", sent)
 				}
 				t.Logf("%d in the queue", q.SYN)
 			})
 		}
 	}
+}
+
+// answered counts the peers that the kernel sent a SYN-ACK.
+func answered(peer *tunpeer.Peer, from netip.AddrPort) int {
+	to := map[netip.AddrPort]bool{}
+	for _, e := range peer.Log() {
+		if e.FromKernel && e.Segment.Src == from && e.Segment.Flags&(tunpeer.SYN|tunpeer.ACK) == tunpeer.SYN|tunpeer.ACK {
+			to[e.Segment.Dst] = true
+		}
+	}
+	return len(to)
 }
 
 // A half-open connection has an age and counts its SYN-ACKs; an RST ends it, and
@@ -317,7 +335,8 @@ func TestHalfOpenComesAndGoes(t *testing.T) {
 	for _, family := range []kerneltest.Family{kerneltest.IPv4, kerneltest.IPv6} {
 		t.Run(fmt.Sprintf("IPv%d", family), func(t *testing.T) {
 			ns := namedNetns(t)
-			c := tunpeer.New(t, ns).Conn(family)
+			peer := tunpeer.New(t, ns)
+			c := peer.Conn(family)
 			run := func(text string) {
 				t.Helper()
 				script, err := tunpeer.Parse(t.Name(), text)
@@ -365,7 +384,8 @@ func TestHalfOpenComesAndGoes(t *testing.T) {
 				t.Errorf("after the RST: %v, %+v, embryonic_rsts %d", found, l.Listen, l.Counters["embryonic_rsts"])
 			}
 
-			run("syn\nexpect synack\nack")
+			c = peer.Conn(family) // a slow guest may still be told of the first one's SYN-ACKs
+			run("kernel listen\nsyn\nexpect synack\nack")
 			kerneltest.Eventually(t, patience, func() bool { n, _ := ssBacklog(t, ns, c.Kernel.Port()); return n == 1 }, "a connection that waits")
 			if _, l := inventoryOf(t, ns, c.Kernel.Port()); l.Listen.Accept != 1 || *l.Listen.Unaccepted != 1 {
 				t.Errorf("%+v, want one that waits", l.Listen)

@@ -33,6 +33,9 @@ type Flags struct {
 type Filter struct {
 	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
 	ResetReason func(uint32) string
+	// Now is the time of rows, in ns since boot, for how long they have been in
+	// their state; nil if that is not asked.
+	Now func() uint64
 
 	port, lport, rport []uint16
 	addr               []netip.Prefix
@@ -186,7 +189,7 @@ func (f *Filter) MatchRow(r *track.Row) bool {
 	if f.expression == nil {
 		return true
 	}
-	f.expression.fields.ofRow(r)
+	f.expression.fields.ofRow(r, f.Now)
 	return f.expression.run()
 }
 
