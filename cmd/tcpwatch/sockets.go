@@ -83,7 +83,7 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	}
 	o.summarize(e.stderr, append(p.Losses, snapshot.Losses()...))
 	if o.output == "wide" && !o.globals.quiet {
-		counted.print(e.stderr)
+		counted.print(e.stderr, namesOfNamespaces())
 	}
 	return nil
 }
@@ -96,8 +96,13 @@ func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) e
 	}
 	defer s.close()
 	w := o.writer(e, s.epoch)
-	table := track.New(track.Options{Replay: true}, only{f, w})
-	return errors.Join(replayError(s, watch.New(s.source, table, nil).Run()), closeWriter(w))
+	counted := countedNamespaces{to: only{f, w}}
+	table := track.New(track.Options{Replay: true}, &counted)
+	err = errors.Join(replayError(s, watch.New(s.source, table, nil).Run()), closeWriter(w))
+	if o.output == "wide" && !o.globals.quiet {
+		counted.print(e.stderr, nil) // the names of now are not those of then
+	}
+	return err
 }
 
 func (o *socketsOptions) writer(e *env, epoch int64) sink.Writer {

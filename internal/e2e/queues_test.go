@@ -20,8 +20,12 @@ import (
 func namedNetns(t *testing.T) *kerneltest.Netns {
 	t.Helper()
 	ns := newNetns(t)
-	ns.Named(fmt.Sprintf("tcpwatch-queues-%d-%d", os.Getpid(), ns.Inum()))
+	ns.Named(nameOf(ns))
 	return ns
+}
+
+func nameOf(ns *kerneltest.Netns) string {
+	return fmt.Sprintf("tcpwatch-queues-%d-%d", pidOfTest, ns.Inum())
 }
 
 // sockaddr converts an address and a port.
@@ -198,6 +202,10 @@ func TestAcceptQueueFillsUp(t *testing.T) {
 				}
 			}
 			check(backlog + 1)
+			_, footer, _ := output(t, "sockets", "-o", "wide", "--netns", fmt.Sprint(ns.Inum()))
+			if want := fmt.Sprintf("netns %s: %d listen overflows, ", nameOf(ns), nstat(t, ns, "ListenOverflows")); !strings.Contains(footer, want) {
+				t.Errorf("stderr %q, want %q", footer, want)
+			}
 			accepted, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
 			if err != nil {
 				t.Fatal(err)
