@@ -147,6 +147,15 @@ static __always_inline void fill_request(struct event *e, struct tcp_request_soc
 	e->count = treq->req.req.num_retrans;
 }
 
+/* The address of the MPTCP socket that a subflow belongs to, 0 if it cannot be read. */
+static __always_inline __u64 msk_of(struct tcp_sock *tp)
+{
+	if (!may_read_memory || !field_exists(struct mptcp_subflow_context, conn))
+		return 0;
+	struct mptcp_subflow_context *subflow = tp->inet_conn.icsk_ulp_data;
+	return (__u64)peek(subflow, conn);
+}
+
 static __always_inline void fill_full(struct event *e, struct sock *sk, struct tcp_sock *tp)
 {
 	fill_sock(e, sk, tp);
@@ -154,6 +163,8 @@ static __always_inline void fill_full(struct event *e, struct sock *sk, struct t
 	e->state = sk->__sk_common.skc_state;
 	if (e->state == TCP_LISTEN)
 		e->extra = sk->sk_ack_backlog | (__u64)sk->sk_max_ack_backlog << 32;
+	else if (e->flags & FLAG_MPTCP)
+		e->extra = msk_of(tp);
 }
 
 static __always_inline __u32 syncookies_of(struct net *net)
@@ -192,6 +203,29 @@ static __always_inline void peek_addresses(struct event *e, struct sock_common *
 		*(__u32 *)e->saddr = peek(skc, skc_rcv_saddr);
 		*(__u32 *)e->daddr = peek(skc, skc_daddr);
 	}
+}
+
+/* A mini-socket around its timer, by a pointer that the verifier does not follow. */
+static __always_inline void peek_timewait(struct event *e, struct tcp_timewait_sock *tw)
+{
+	struct sock_common *skc = &tw->tw_sk.__tw_common;
+	struct net *net = peek(skc, skc_net.net);
+
+	clear_sock(e);
+	e->time = bpf_ktime_get_boot_ns();
+	e->sk = (__u64)tw;
+	e->cookie = peek(skc, skc_cookie.counter);
+	e->netns = peek(net, ns.inum);
+	e->netns_cookie = field_exists(struct net, net_cookie) ? peek(net, net_cookie) : 0;
+	e->family = peek(skc, skc_family);
+	clear16(e->saddr);
+	clear16(e->daddr);
+	peek_addresses(e, skc);
+	e->sport = swap16(peek(tw, tw_sk.tw_sport));
+	e->dport = swap16(peek(skc, skc_dport));
+	e->state = TCP_TIME_WAIT;
+	e->snd_nxt = peek(skc, skc_tw_snd_nxt);
+	e->rcv_nxt = peek(skc, skc_tw_rcv_nxt);
 }
 
 /* A held socket behind a pointer that the verifier does not follow; e is zero but

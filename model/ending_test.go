@@ -284,7 +284,7 @@ func TestCloseReasonsRoundTrip(t *testing.T) {
 			t.Errorf("ParseCloser(%q) = %q, %v", c, back, ok)
 		}
 	}
-	for end := TWUnknown; end < numTimeWaitEnds; end++ {
+	for end := TWUnknown; end < NumTimeWaitEnds; end++ {
 		if back, ok := ParseTimeWaitEnd(end.String()); !ok || back != end {
 			t.Errorf("ParseTimeWaitEnd(%q) = %s, %v", end, back, ok)
 		}

@@ -11,13 +11,13 @@ const (
 	TWKilled                          // ss -K, bpf_sock_destroy
 	TWNetnsGone                       // its network namespace was removed
 	TWOverflow                        // there were too many: none was made
-	numTimeWaitEnds
+	NumTimeWaitEnds
 )
 
 // timeWaitEnds judges the ends of mini-sockets. Read in Linux 5.8 to 7.1:
 // tcp_timewait_state_process, tcp_time_wait, tcp_twsk_unique, inet_twsk_purge,
 // tcp_abort.
-var timeWaitEnds = [numTimeWaitEnds]struct {
+var timeWaitEnds = [NumTimeWaitEnds]struct {
 	name, rule, section, why string
 	linux                    string // what Linux does, for Explain; ends in a newline
 	verdict                  Verdict
@@ -47,7 +47,7 @@ var timeWaitEnds = [numTimeWaitEnds]struct {
 
 // String returns the name in the public contract.
 func (t TimeWaitEnd) String() string {
-	if t < numTimeWaitEnds {
+	if t < NumTimeWaitEnds {
 		return timeWaitEnds[t].name
 	}
 	return unknownNames[t]
@@ -65,8 +65,18 @@ func ParseTimeWaitEnd(s string) (TimeWaitEnd, bool) {
 
 // Judge returns what the model thinks of this end.
 func (t TimeWaitEnd) Judge() Judgement {
-	if t >= numTimeWaitEnds {
+	if t >= NumTimeWaitEnds {
 		t = TWUnknown
 	}
 	return Judgement{timeWaitEnds[t].verdict, timeWaitRule(int(t))}
+}
+
+// TimeWaitEndOf returns the end that a rule of Judge's is about.
+func TimeWaitEndOf(r Rule) (TimeWaitEnd, bool) {
+	for end := TWUnknown; end < NumTimeWaitEnds; end++ {
+		if end.Judge().Rule == r {
+			return end, true
+		}
+	}
+	return TWUnknown, false
 }

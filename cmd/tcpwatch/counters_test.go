@@ -18,7 +18,7 @@ func TestNamespacesAreToldOfOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := countedNamespaces{to: only{f, record.NewWriter(io.Discard, record.Encoder{})}}
+	counted := countedNamespaces{to: only{f, nil, record.NewWriter(io.Discard, record.Encoder{})}}
 	var counters events.Counters
 	counters.Set(events.ListenOverflows, 12)
 	counters.Set(events.SyncookiesSent, 0)

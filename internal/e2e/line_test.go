@@ -28,6 +28,7 @@ type line struct {
 	Verdict, Rule, Why        string
 	Began                     string
 	Held                      bool
+	InStateNS                 *int64 `json:"in_state_ns"`
 	Kind, Where, Direction    string
 	Count                     uint64
 	CloseReason               string `json:"close_reason"`
@@ -37,7 +38,6 @@ type line struct {
 	Complete                  bool
 	Evidence                  struct{ Flags []string }
 
-	InState  *int64            `json:"in_state_ns"`
 	RecvQ    uint32            `json:"recv_q"`
 	SendQ    uint32            `json:"send_q"`
 	Listen   *backlog          `json:"listen"`

@@ -29,6 +29,12 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 	if err := walk(ctx, p.iters[bpf.TcpwatchProgHolders], emit); err != nil {
 		return nil, nil, err
 	}
+	return p.walkAll(ctx, emit)
+}
+
+// walkAll walks the TCP sockets of every reachable network namespace, as
+// inventory does.
+func (p *Probe) walkAll(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	it := p.iters[bpf.TcpwatchProgInventory]
 	caps, err := Effective()
 	if err != nil {
@@ -43,7 +49,7 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		more, err := p.walkSockets(ctx, it, emit)
+		more, err := p.walkNamespace(ctx, own, it, emit)
 		return map[uint32]*events.Counters{own.Inum: readCounters(own.Inum, &more)}, append(more, loss), err
 	}
 	namespaces, unreadable, err := netns.List()
@@ -60,7 +66,7 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 	for _, ns := range namespaces {
 		var counters *events.Counters
 		err := ns.In(func() error {
-			more, err := p.walkSockets(ctx, it, emit)
+			more, err := p.walkNamespace(ctx, ns, it, emit)
 			counters = readCounters(ns.Inum, &more)
 			losses = append(losses, more...)
 			return err
@@ -78,6 +84,16 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		walked[ns.Inum] = counters
 	}
 	return walked, losses, nil
+}
+
+// walkNamespace walks the TCP sockets of the calling thread's network namespace,
+// which is ns, and says so.
+func (p *Probe) walkNamespace(ctx context.Context, ns netns.Namespace, it *link.Iter, emit func([]events.Event) error) (losses []Loss, err error) {
+	done := events.Event{Kind: events.Walked, Time: now(), Netns: ns.Inum, NetnsCookie: netns.Cookie(), InState: -1}
+	if losses, err = p.walkSockets(ctx, it, emit); err != nil {
+		return losses, err
+	}
+	return losses, emit([]events.Event{done})
 }
 
 // readCounters reads those of the calling thread's network namespace.

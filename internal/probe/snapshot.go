@@ -8,7 +8,8 @@ import (
 )
 
 // Snapshot is the Source of one inventory: each fd that holds a TCP socket
-// (Holder), then each TCP socket (Inventory), then Found.
+// (Holder), then each TCP socket (Inventory), then the fds of sockets that seemed
+// to have none (Holder), then those that have none (Unheld), then Found.
 type Snapshot struct {
 	queue inventoryQueue
 	batch []events.Event
@@ -19,7 +20,7 @@ var _ events.Source = (*Snapshot)(nil)
 
 // Snapshot starts an inventory. The Probe must outlive it.
 func (p *Probe) Snapshot(ctx context.Context) *Snapshot {
-	return &Snapshot{queue: p.startInventory(ctx)}
+	return &Snapshot{queue: startInventory(ctx, p.census)}
 }
 
 // Next implements events.Source.
@@ -72,6 +73,10 @@ type inventoryQueue struct {
 	cancel  context.CancelFunc
 }
 
+// inventoryFunc hands an inventory to emit in batches that emit may keep. It
+// returns the namespaces it walked and what it could not look at.
+type inventoryFunc func(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error)
+
 // inventoryResult is valid once batches is closed.
 type inventoryResult struct {
 	walked map[uint32]*events.Counters
@@ -79,12 +84,13 @@ type inventoryResult struct {
 	err    error
 }
 
-func (p *Probe) startInventory(ctx context.Context) inventoryQueue {
+// startInventory runs take, which makes an inventory, beside the reader.
+func startInventory(ctx context.Context, take inventoryFunc) inventoryQueue {
 	ctx, cancel := context.WithCancel(ctx)
 	q := inventoryQueue{inventoryResult: &inventoryResult{}, batches: make(chan []events.Event, 16), cancel: cancel}
 	go func() {
 		defer close(q.batches)
-		q.walked, q.losses, q.err = p.inventory(ctx, func(batch []events.Event) error {
+		q.walked, q.losses, q.err = take(ctx, func(batch []events.Event) error {
 			select {
 			case q.batches <- batch:
 				return nil
