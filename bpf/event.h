@@ -60,6 +60,12 @@ struct event {
 		   * HOLDER with FLAG_MPTCP: that of a subflow, or of the socket above */
 	__u64 cookie; /* what ss -e prints after sk: */
 	__u64 netns_cookie; /* 0 where the kernel has none */
+	/*
+	 * Of a connection. Else, in an INVENTORY:
+	 *   LISTEN         acked: SYN queue | its limit << 32
+	 *                  received: those of it whose SYN-ACK was sent once, + 1
+	 *   NEW_SYN_RECV   acked: ns since its first SYN-ACK, 0 if that is not known
+	 */
 	__u64 bytes_acked;
 	__u64 bytes_received;
 	/*
@@ -98,7 +104,7 @@ struct event {
 	__u8 shutdown;
 	__u8 retransmits;
 	__u8 probes;
-	__u8 count; /* SYNACK: how often it was sent again; TW_CANCEL: enum tw_cause */
+	__u8 count; /* SYNACK, NEW_SYN_RECV: how often it was sent again; TW_CANCEL: enum tw_cause */
 };
 
 /* One per CPU and program, in memory that user space maps: no system call to

@@ -12,6 +12,16 @@ static __always_inline void date_row(struct event *e)
 	e->time = bpf_ktime_get_boot_ns();
 }
 
+/* Notes the function that tells a mini-socket's timer, for where /proc/kallsyms
+ * hides it. It is 0 in one that is being killed (timer_shutdown_sync, 6.2). */
+static __always_inline void learn_handler(struct tcp_timewait_sock *tw)
+{
+	__u64 function = (__u64)tw->tw_sk.tw_timer.function;
+
+	if (function && function != tw_handler)
+		tw_handler = function;
+}
+
 static __always_inline void write_row(struct bpf_iter_meta *meta, struct event *e)
 {
 	date_row(e);
@@ -29,6 +39,7 @@ int inventory(struct bpf_iter__tcp *ctx)
 	struct tcp_timewait_sock *tw = bpf_skc_to_tcp_timewait_sock(skc);
 	if (tw) {
 		fill_timewait(&e, tw);
+		learn_handler(tw);
 	} else {
 		struct tcp_request_sock *treq = bpf_skc_to_tcp_request_sock(skc);
 		if (treq) {
@@ -37,7 +48,10 @@ int inventory(struct bpf_iter__tcp *ctx)
 			struct tcp_sock *tp = bpf_skc_to_tcp_sock(skc);
 			if (!tp)
 				return 0;
-			fill_full(&e, &tp->inet_conn.icsk_inet.sk, tp);
+			struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+			fill_full(&e, sk, tp);
+			if (e.state == TCP_LISTEN)
+				fill_syn_queue(&e, sk, tp);
 		}
 	}
 	e.kind = KIND_INVENTORY;

@@ -52,8 +52,14 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	int sysctl_max_syn_backlog;
+	int sysctl_tcp_syncookies; /* see netns_ipv4___5_13 */
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 	__u64 net_cookie; /* from 5.12; see the end */
 };
 
@@ -76,6 +82,9 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct proto {
+	char name[32];
+};
 struct sock;
 
 struct sock_common {
@@ -91,6 +100,7 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 	unsigned long skc_flags;
+	struct proto *skc_prot;
 	struct sock *skc_listener; /* of a request socket, in the place of skc_flags */
 	__u32 skc_tw_rcv_nxt;
 	__u32 skc_tw_snd_nxt;
@@ -121,8 +131,14 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct request_sock_queue {
+	atomic_t qlen;
+	atomic_t young;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_retransmits;
 	__u8 icsk_probes_out;
 	__u32 icsk_user_timeout;
@@ -162,6 +178,7 @@ struct mptcp_subflow_context {
 
 struct timer_list {
 	unsigned long expires;
+	void *function;
 };
 
 struct inet_timewait_sock {
@@ -186,6 +203,7 @@ struct inet_request_sock {
 
 struct tcp_request_sock {
 	struct inet_request_sock req;
+	__u64 snt_synack; /* us, CLOCK_MONOTONIC; 0: not sent yet */
 	__u32 rcv_isn;
 	__u32 snt_isn;
 };
@@ -265,6 +283,10 @@ struct bpf_iter__task_file {
  *   tcp_sock.is_mptcp    from 5.6, with CONFIG_MPTCP; so are mptcp_sock.first and
  *                        mptcp_subflow_context.conn.
  */
+
+struct netns_ipv4___5_13 {
+	__u8 sysctl_tcp_syncookies;
+};
 
 struct tcp_skb_cb___6_18 {
 	__u16 tcp_flags; /* AccECN took a ninth bit */

@@ -27,6 +27,9 @@ enum program {
 	PROGRAM_RESET_SENT,
 	PROGRAM_RESET_RECEIVED,
 	PROGRAM_DESTROY,
+	PROGRAM_TW_START,
+	PROGRAM_TW_CANCEL,
+	PROGRAM_TW_EXPIRE,
 	NUM_PROGRAMS,
 };
 
@@ -327,4 +330,5 @@ int destroy(__u64 *ctx)
 	return 0;
 }
 
+#include "timewait.h"
 #include "iterators.h"

@@ -29,6 +29,9 @@ const (
 	TcpwatchProgState            = "state"
 	TcpwatchProgStateRescue      = "state_rescue"
 	TcpwatchProgSynack           = "synack"
+	TcpwatchProgTwCancel         = "tw_cancel"
+	TcpwatchProgTwExpire         = "tw_expire"
+	TcpwatchProgTwStart          = "tw_start"
 	TcpwatchVarArmed             = "armed"
 	TcpwatchVarHasCookieHelper   = "has_cookie_helper"
 	TcpwatchVarHasCurrentTaskBtf = "has_current_task_btf"
@@ -41,6 +44,8 @@ const (
 	TcpwatchVarPidnsIno          = "pidns_ino"
 	TcpwatchVarSkipsNested       = "skips_nested"
 	TcpwatchVarTickNs            = "tick_ns"
+	TcpwatchVarTwHandler         = "tw_handler"
+	TcpwatchVarTwRanges          = "tw_ranges"
 )
 
 // LoadTcpwatch returns the embedded CollectionSpec for Tcpwatch.
@@ -94,6 +99,9 @@ type TcpwatchProgramSpecs struct {
 	State         *ebpf.ProgramSpec `ebpf:"state"`
 	StateRescue   *ebpf.ProgramSpec `ebpf:"state_rescue"`
 	Synack        *ebpf.ProgramSpec `ebpf:"synack"`
+	TwCancel      *ebpf.ProgramSpec `ebpf:"tw_cancel"`
+	TwExpire      *ebpf.ProgramSpec `ebpf:"tw_expire"`
+	TwStart       *ebpf.ProgramSpec `ebpf:"tw_start"`
 }
 
 // TcpwatchMapSpecs contains maps before they are loaded into the kernel.
@@ -122,6 +130,8 @@ type TcpwatchVariableSpecs struct {
 	PidnsIno          *ebpf.VariableSpec `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.VariableSpec `ebpf:"skips_nested"`
 	TickNs            *ebpf.VariableSpec `ebpf:"tick_ns"`
+	TwHandler         *ebpf.VariableSpec `ebpf:"tw_handler"`
+	TwRanges          *ebpf.VariableSpec `ebpf:"tw_ranges"`
 }
 
 // TcpwatchObjects contains all objects after they have been loaded into the kernel.
@@ -175,6 +185,8 @@ type TcpwatchVariables struct {
 	PidnsIno          *ebpf.Variable `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.Variable `ebpf:"skips_nested"`
 	TickNs            *ebpf.Variable `ebpf:"tick_ns"`
+	TwHandler         *ebpf.Variable `ebpf:"tw_handler"`
+	TwRanges          *ebpf.Variable `ebpf:"tw_ranges"`
 }
 
 // TcpwatchPrograms contains all programs after they have been loaded into the kernel.
@@ -190,6 +202,9 @@ type TcpwatchPrograms struct {
 	State         *ebpf.Program `ebpf:"state"`
 	StateRescue   *ebpf.Program `ebpf:"state_rescue"`
 	Synack        *ebpf.Program `ebpf:"synack"`
+	TwCancel      *ebpf.Program `ebpf:"tw_cancel"`
+	TwExpire      *ebpf.Program `ebpf:"tw_expire"`
+	TwStart       *ebpf.Program `ebpf:"tw_start"`
 }
 
 func (p *TcpwatchPrograms) Close() error {
@@ -203,6 +218,9 @@ func (p *TcpwatchPrograms) Close() error {
 		p.State,
 		p.StateRescue,
 		p.Synack,
+		p.TwCancel,
+		p.TwExpire,
+		p.TwStart,
 	)
 }
 

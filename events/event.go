@@ -153,10 +153,6 @@ func (e *Event) Above() uint64 {
 // its subflows name in Above (Holder).
 func (e *Event) Subflows() bool { return e.Has(model.MPTCP) && e.Lport == 0 }
 
-// Listener returns the address of the listener that a request is for (Inventory
-// of a request socket).
-func (e *Event) Listener() uint64 { return e.Extra }
-
 // Remaining returns how long the mini-socket has to live, in ns (Inventory of
 // a TIME_WAIT socket).
 func (e *Event) Remaining() int64 { return int64(e.Extra) }

@@ -19,7 +19,8 @@ var mayImport = map[string]string{
 	"internal/vmrun":     "",
 	"events":             "model",
 	"bpf":                "",
-	"internal/probe":     "bpf events model internal/netns",
+	"internal/snmp":      "events model",
+	"internal/probe":     "bpf events model internal/netns internal/snmp",
 	"internal/cgroup":    "events model",
 	"internal/track":     "events model",
 	"internal/watch":     "internal/track events model",
@@ -33,6 +34,7 @@ var mayImport = map[string]string{
 	"internal/kerneldoc":  "internal/vmrun",
 	"internal/kerneltest": "",
 	"internal/tunpeer":    "internal/kerneltest",
+	"internal/mill":       "internal/kerneltest",
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/internal/view"
 	"github.com/tcpwatch/tcpwatch/internal/watch"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 type socketsOptions struct {
@@ -35,9 +36,11 @@ func newSocketsCommand(e *env, g *globals) *cobra.Command {
 		Use:   "sockets [FILTER]",
 		Short: "One inventory of now: every TCP socket of every network namespace",
 		Long: `Lists every TCP socket of every network namespace, TIME_WAIT and SYN_RECV
-mini-sockets included, with its owner. A socket that was reset but is still held
+mini-sockets included, with its owner. Of a listener, as in ss, RECV-Q is the
+length of its accept queue and SEND-Q the limit; -o wide adds its SYN queue and
+what its network namespace counted, such as listen overflows. A socket that was reset but is still held
 by a file descriptor, which ss does not show, is listed as "CLOSE (held)". With
--r it lists what a recording found at its start.`,
+-r it lists what there was at the end of a recording.`,
 		Example: `  tcpwatch sockets --state CLOSE_WAIT
   tcpwatch sockets --comm nginx -o wide
   tcpwatch sockets -o json | jq '.[] | select(.recv_q > 0)'`,
@@ -78,19 +81,25 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	w := o.writer(e, epoch(e))
 	f.Self = uint32(os.Getpid())
 	owners := &owners{resolver: cgroup.NewResolver(cgroup.Options{Cmdline: o.owners.cmdline}), await: true}
-	sockets := found.New(only{f, owners, w})
+	counted := countedNamespaces{to: only{f, owners, w}}
+	queues := found.NewQueues(&counted)
+	sockets := found.New(queues)
 	sockets.All = o.holders
 	if err := sockets.Read(snapshot); err != nil {
 		return err
 	}
+	queues.Finish(snapshot)
 	if err := closeWriter(w); err != nil {
 		return err
 	}
 	o.summarize(e.stderr, append(p.Losses, snapshot.Losses()...))
+	if o.output == "wide" && !o.globals.quiet {
+		counted.print(e.stderr)
+	}
 	return nil
 }
 
-// replay lists what a recording found.
+// replay lists what there was at the end of a recording.
 func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) error {
 	s, err := o.globals.open(ctx, e, &captureFlags{ringSize: probe.DefaultRingSize, maxSockets: track.DefaultMaxSockets})
 	if err != nil {
@@ -98,8 +107,12 @@ func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) e
 	}
 	defer s.close()
 	w := o.writer(e, s.epoch)
-	table := track.New(track.Options{Replay: true}, only{f, nil, w})
-	return errors.Join(replayError(s, watch.New(s.source, table, nil).Run()), closeWriter(w))
+	var end leftovers
+	table := track.New(track.Options{Replay: true}, &end)
+	err = replayError(s, watch.New(s.source, table, nil).Run())
+	table.Inventory(end.time, only{f, nil, w})
+	end.list(only{f, nil, w})
+	return errors.Join(err, closeWriter(w))
 }
 
 func (o *socketsOptions) writer(e *env, epoch int64) sink.Writer {
@@ -133,6 +146,38 @@ func (o *socketsOptions) summarize(w io.Writer, losses []probe.Loss) {
 	}
 	for _, loss := range losses {
 		fmt.Fprintf(w, "not seen: %s (%s)\n", loss.What, loss.Why)
+	}
+}
+
+// leftovers is a Sink that notes what a table tells of and does not keep: the
+// requests that were found, and the time.
+type leftovers struct {
+	time     uint64
+	requests []track.Observation
+}
+
+// Observe implements track.Sink.
+func (l *leftovers) Observe(o *track.Observation) {
+	ev := &o.Event
+	l.time = max(l.time, ev.Time)
+	if ev.Kind == events.Inventory && ev.To == model.NewSynRecv {
+		l.requests = append(l.requests, *o)
+	}
+}
+
+// requestLife is for how long a request is believed to last that was found, in ns:
+// until the kernel would first send its SYN-ACK again.
+const requestLife = 1e9
+
+// list hands on those that are still there, as far as anybody knows: nothing
+// tells of their end.
+func (l *leftovers) list(sink track.Sink) {
+	for i := range l.requests {
+		ev := &l.requests[i].Event
+		if l.time-ev.Time < requestLife {
+			ev.Time = l.time
+			sink.Observe(&l.requests[i])
+		}
 	}
 }
 

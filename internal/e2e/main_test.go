@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+	"github.com/tcpwatch/tcpwatch/internal/mill"
 )
 
 // The environment of a helper: the test binary runs itself to have processes
@@ -35,6 +36,7 @@ func init() {
 }
 
 func TestMain(m *testing.M) {
+	mill.Main()
 	if mode := os.Getenv(helperMode); mode != "" {
 		if err := help(mode); err != nil {
 			fmt.Fprintln(os.Stderr, err)

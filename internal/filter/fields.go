@@ -40,6 +40,9 @@ type Fields struct {
 	State       string   `expr:"state"`
 	Substate    string   `expr:"substate"`
 	RemainingNS int      `expr:"remaining_ns"`
+	End         string   `expr:"end"`
+	Successor   int      `expr:"successor"`
+	Mended      string   `expr:"mended"`
 	Began       string   `expr:"began"`
 	Held        bool     `expr:"held"`
 	RecvQ       int      `expr:"recv_q"`
@@ -57,6 +60,8 @@ type Fields struct {
 	DurationNS  int      `expr:"duration_ns"`
 	Complete    bool     `expr:"complete"`
 	Retransmits Again    `expr:"retransmits"`
+	Listen      Listen   `expr:"listen"`
+	Counters    Counters `expr:"netns_counters"`
 }
 
 // Owner is who a socket belongs to. Container, Unit and Cmdline are as they are,
@@ -113,7 +118,7 @@ func (f *Fields) of(o *track.Observation, reason func(uint32) string) {
 		Raddr: events.Addr(ev.Family, &ev.Daddr).String(), Rport: int(ev.Rport),
 		Role: o.Role.String(), Owner: owner(&o.Owner, o.Process),
 		Verdict: o.Judgement.Verdict.String(), InStateNS: int(o.InState),
-		State: ev.To.String(), RemainingNS: -1, Count: int(o.Count),
+		State: ev.To.String(), RemainingNS: -1, Listen: noListen, Counters: noCounters, Count: int(o.Count),
 		Evidence: evidence(&ev.Evidence), Began: o.Began.String(),
 	}
 	if ev.Cookie != 0 {
@@ -137,9 +142,20 @@ func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 	case events.Inventory:
 		recv, send := record.Queues(ev)
 		f.RecvQ, f.SendQ = int(recv), int(send)
-		f.Held = ev.To == model.Close
-		if ev.To == model.TimeWait {
+		f.Held, f.Mended = ev.To == model.Close, o.Mended.String()
+		switch ev.To {
+		case model.TimeWait:
 			f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
+		case model.NewSynRecv:
+			f.Retransmits.SYNACK = int(ev.Count)
+		case model.Listen:
+			f.ofListener(o)
+		}
+	case events.Mini:
+		f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
+		if o.MiniEnded {
+			end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+			f.End, f.RemainingNS, f.Successor = end.String(), -1, int(o.Successor)
 		}
 	case events.Retransmit, events.SynAck:
 		f.Kind, f.Seq = o.Segment.String(), int(ev.Seq())
@@ -195,7 +211,7 @@ func (f *Fields) ofRow(r *track.Row, p *events.Process) {
 		Raddr: events.Addr(r.Family, &r.Daddr).String(), Rport: int(r.Rport),
 		Role: r.Role.String(), Owner: owner(&r.Owner, p),
 		Verdict: r.Verdict.String(), State: r.State.String(), Step: int(r.Steps),
-		InStateNS: -1, RemainingNS: -1, RecvQ: int(r.Unread), Held: r.Facts&track.Ended != 0 && r.Facts&track.Destroyed == 0,
+		InStateNS: -1, RemainingNS: -1, Listen: noListen, Counters: noCounters, RecvQ: int(r.Unread), Held: r.Facts&track.Ended != 0 && r.Facts&track.Destroyed == 0,
 		Began: track.BeganSeen.String(),
 	}
 	if r.Cookie != 0 {

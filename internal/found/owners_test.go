@@ -20,7 +20,7 @@ func by(pid uint32, fd uint64) func(*events.Event) {
 
 func extra(n uint64) func(*events.Event) { return func(ev *events.Event) { ev.Extra = n } }
 func port(n uint16) func(*events.Event)  { return func(ev *events.Event) { ev.Lport = n } }
-func local(addr byte) func(*events.Event) {
+func from(addr byte) func(*events.Event) {
 	return func(ev *events.Event) { ev.Saddr = [16]byte{addr} }
 }
 func read(t *testing.T, s events.Slice) seen { return readAll(t, s, false) }
@@ -73,7 +73,7 @@ func TestRowsWithoutHolder(t *testing.T) {
 			event(row, 1, 7, model.Listen, extra(uint64(full))), event(row, 3, 9, model.Listen, extra(uint64(full))), event(row, 2, 8, model.Established)},
 			[]string{"LISTEN 80 exact ", "LISTEN 80 exact ", "ESTABLISHED 80 inherited not_accepted"}},
 		{"not accepted, on another address than the listener's", events.Slice{
-			event(holder, 1, 7, model.Listen, local(10)), event(row, 1, 7, model.Listen, local(10), extra(uint64(full))), event(row, 2, 8, model.Established, local(11))},
+			event(holder, 1, 7, model.Listen, from(10)), event(row, 1, 7, model.Listen, from(10), extra(uint64(full))), event(row, 2, 8, model.Established, from(11))},
 			[]string{"LISTEN 80 exact ", "ESTABLISHED 0 unknown not_accepted"}},
 		{"not accepted, and nobody listens any more", events.Slice{event(row, 2, 8, model.Established)},
 			[]string{"ESTABLISHED 0 unknown not_accepted"}},

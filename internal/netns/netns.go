@@ -166,3 +166,19 @@ func openInum(path string, inum uint32) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// Cookie returns the cookie of the calling thread's namespace: unlike its
+// number it is never used again. 0 if the kernel does not tell (SO_NETNS_COOKIE,
+// Linux 5.14).
+func Cookie() uint64 {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = unix.Close(fd) }()
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0
+	}
+	return cookie
+}

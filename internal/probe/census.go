@@ -20,7 +20,7 @@ import (
 // in between, the sockets. One that has no holder even so was there during the
 // whole second walk, and for closing after it. It is in flight over SCM_RIGHTS, or
 // the kernel holds its file (io_uring, NBD, vhost), or close() lingers on it.
-func (p *Probe) census(ctx context.Context, emit func([]events.Event) error) (walked []uint32, losses []Loss, err error) {
+func (p *Probe) census(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	c := census{held: map[uint64]bool{}, lacking: map[uint64][]events.Event{}}
 	walked, losses, err = p.inventory(ctx, func(batch []events.Event) error {
 		c.look(batch)

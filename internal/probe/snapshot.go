@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"io"
-	"slices"
 
 	"github.com/tcpwatch/tcpwatch/events"
 )
@@ -48,7 +47,14 @@ func (s *Snapshot) Next(ev *events.Event) error {
 
 // Walked reports whether the TCP sockets of a namespace were walked, once Next
 // has returned Found. Of another one only what an fd holds is known.
-func (s *Snapshot) Walked(netns uint32) bool { return slices.Contains(s.queue.walked, netns) }
+func (s *Snapshot) Walked(netns uint32) bool {
+	_, ok := s.queue.walked[netns]
+	return ok
+}
+
+// Counters returns those of a namespace that was walked, nil if they could not
+// be read, once Next has returned Found.
+func (s *Snapshot) Counters(netns uint32) *events.Counters { return s.queue.walked[netns] }
 
 // Losses returns what the inventory could not look at, once Next has returned
 // Found.
@@ -69,11 +75,11 @@ type inventoryQueue struct {
 
 // inventoryFunc hands an inventory to emit in batches that emit may keep. It
 // returns the namespaces it walked and what it could not look at.
-type inventoryFunc func(ctx context.Context, emit func([]events.Event) error) (walked []uint32, losses []Loss, err error)
+type inventoryFunc func(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error)
 
 // inventoryResult is valid once batches is closed.
 type inventoryResult struct {
-	walked []uint32
+	walked map[uint32]*events.Counters
 	losses []Loss
 	err    error
 }

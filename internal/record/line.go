@@ -58,6 +58,9 @@ type Line struct {
 	Where   string  `json:"where"`
 	Dir     string  `json:"direction"`
 	Active  bool    `json:"active"`
+	End     string  `json:"end"`
+	Next    uint64  `json:"successor"`
+	Mended  string  `json:"mended"`
 	Reason  string  `json:"reason"`
 	Close   string  `json:"close_reason"`
 	ClosedB string  `json:"closed_by"`
@@ -65,6 +68,9 @@ type Line struct {
 	Whole   bool    `json:"complete"`
 	Rtx     Again   `json:"retransmits"`
 	History []Stage `json:"history"`
+
+	Listen   *Backlog  `json:"listen"`
+	Counters *Counters `json:"netns_counters"`
 }
 
 // Again counts retransmits by kind.
@@ -123,7 +129,7 @@ func (l *Line) event(ev *events.Event, raw []byte, names *reasonNames) error {
 		return nil
 	}
 	switch l.Event {
-	case "transition", "inventory", "retransmit", "reset", "closed":
+	case "transition", "inventory", "retransmit", "reset", "closed", "time_wait":
 	default:
 		return errUnknownEvent
 	}
@@ -146,15 +152,48 @@ func (l *Line) event(ev *events.Event, raw []byte, names *reasonNames) error {
 		return l.reset(ev, names)
 	case "closed":
 		ev.Kind = events.Closed
-		var line bytes.Buffer
-		if err := json.Compact(&line, raw); err != nil {
-			return fmt.Errorf("parse line: %w", err)
+		if ev.Recorded.Line, err = asWritten(raw); err != nil {
+			return err
 		}
-		ev.Recorded.Line = line.Bytes()
 		ev.Recorded.Life, err = l.life()
 		return err
+	case "time_wait":
+		if ev.Recorded.Line, err = asWritten(raw); err != nil {
+			return err
+		}
+		return l.timeWait(ev)
 	}
 	return errUnknownEvent
+}
+
+// asWritten keeps a line that is handed on as it is.
+func asWritten(raw []byte) ([]byte, error) {
+	var line bytes.Buffer
+	if err := json.Compact(&line, raw); err != nil {
+		return nil, fmt.Errorf("parse line: %w", err)
+	}
+	return line.Bytes(), nil
+}
+
+func (l *Line) timeWait(ev *events.Event) error {
+	ev.Kind, ev.To = events.Mini, model.TimeWait
+	ev.Extra, ev.SndNxt, ev.RcvNxt = l.Remain, l.SndNxt, l.RcvNxt
+	var err error
+	if ev.From, err = parseState(l.Sub); err != nil {
+		return err
+	}
+	ev.Recorded.Mini = &events.MiniLife{Ended: l.End != "", Successor: l.Next}
+	if l.End == "" {
+		return nil
+	}
+	if l.InState != nil {
+		ev.InState = *l.InState
+	}
+	var ok bool
+	if ev.Recorded.Mini.End, ok = model.ParseTimeWaitEnd(l.End); !ok {
+		return fmt.Errorf("parse line: unknown end of a mini-socket %q", l.End)
+	}
+	return nil
 }
 
 func (l *Line) identity(ev *events.Event) (err error) {
@@ -237,6 +276,7 @@ func (l *Line) transition(ev *events.Event) error {
 
 func (l *Line) inventory(ev *events.Event) error {
 	ev.Kind = events.Inventory
+	ev.Recorded.Mended = l.Mended
 	var err error
 	if ev.To, err = parseState(l.State); err != nil {
 		return err
@@ -250,8 +290,9 @@ func (l *Line) inventory(ev *events.Event) error {
 		fallthrough
 	case model.NewSynRecv:
 		ev.SndNxt, ev.RcvNxt = l.SndNxt, l.RcvNxt
+		l.halfOpen(ev)
 	case model.Listen:
-		ev.Extra = uint64(l.RecvQ) | uint64(l.SendQ)<<32
+		l.listener(ev)
 	}
 	return nil
 }

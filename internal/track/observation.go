@@ -23,6 +23,12 @@ type Observation struct {
 	Began     Began
 	Segment   Segment // Retransmit, SynAck: what was sent again
 	Count     uint32  // Retransmit: how often that kind was, in this life
+	MiniEnded bool    // TimeWait: the mini-socket ended, as the Judgement says; else it began
+	Successor uint64  // TimeWait: the life that took its place
+	Mended    Mended  // Inventory: what was wrong with the picture
+	// Listen is what else is known of a listener found, nil if nothing. It is not
+	// to be changed.
+	Listen *events.Listen
 	// Socket is the whole life, for Closed only. It is valid during Observe;
 	// keep a copy, not the pointer.
 	Socket *Socket
@@ -43,6 +49,30 @@ func (b Began) String() string {
 	}
 	return "seen"
 }
+
+// Mended is what an inventory had to put right.
+type Mended uint8
+
+const (
+	MendedNothing Mended = iota
+	MendedMissing        // the socket was not known, and should have been
+	MendedState          // it was taken to be in another state
+)
+
+var mendedNames = [...]string{"", "missing", "wrong_state"}
+
+// ParseMended is the inverse of String.
+func ParseMended(s string) Mended {
+	for i, name := range mendedNames {
+		if name == s {
+			return Mended(i)
+		}
+	}
+	return MendedNothing
+}
+
+// String returns the name in the public contract.
+func (m Mended) String() string { return mendedNames[m%3] }
 
 // Segment is what a retransmit sent again.
 type Segment uint8

@@ -11,6 +11,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/printable"
 	"github.com/tcpwatch/tcpwatch/internal/record"
 	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 // CSV writes one record per observation, the same columns for all kinds; what
@@ -31,6 +32,8 @@ var csvHeader = []string{
 	"event", "time", "mono_ns", "socket", "cookie", "netns", "netns_cookie", "family", "laddr", "lport", "raddr", "rport",
 	"role", "owner_pid", "owner_comm", "owner_fd", "owner_provenance", "from", "to", "in_state_ns", "verdict", "rule",
 	"state", "recv_q", "send_q", "kind", "seq", "count", "where", "close_reason", "closed_by", "duration_ns",
+	"substate", "end", "successor",
+	"syn_queue", "syn_limit", "unaccepted",
 	"owner_note", "owner_container", "owner_unit", "owner_holders", "netns_name",
 }
 
@@ -113,6 +116,23 @@ func (c *CSV) special(f map[string]string, o *track.Observation) {
 	case events.Inventory:
 		recv, send := record.Queues(ev)
 		f["recv_q"], f["send_q"] = u(uint64(recv)), u(uint64(send))
+		if o.InState >= 0 {
+			f["in_state_ns"] = u(uint64(o.InState))
+		}
+		listenFields(f, o)
+	case events.Mini:
+		f["substate"], f["in_state_ns"] = ev.From.String(), ""
+		if o.MiniEnded {
+			end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+			f["end"] = end.String()
+			f["verdict"], f["rule"] = o.Judgement.Verdict.String(), o.Judgement.Rule.String()
+			if o.InState >= 0 {
+				f["in_state_ns"] = u(uint64(o.InState))
+			}
+			if o.Successor != 0 {
+				f["successor"] = u(o.Successor)
+			}
+		}
 	case events.Retransmit, events.SynAck:
 		f["kind"], f["seq"], f["count"] = o.Segment.String(), u(uint64(ev.Seq())), u(uint64(o.Count))
 	case events.ResetSent:

@@ -69,9 +69,13 @@ func scene(names ...string) observations {
 	mini.Extra = 59.9e9
 	send(mini, events.Inventory, model.FinWait2, model.TimeWait, 0, 0)
 	l := base(103)
-	l.Rport, l.Daddr, l.Saddr, l.Extra = 0, [16]byte{}, [16]byte{}, 3|128<<32
+	l.Rport, l.Daddr, l.Saddr = 0, [16]byte{}, [16]byte{}
+	l.SetQueues(events.Queues{Accept: 3, AcceptLimit: 128, SYN: 65, SYNLimit: 64, Young: 60, Known: true})
 	send(l, events.Inventory, 0, model.Listen, 0, 0)
 	send(base(104), events.Holder, 0, model.Close, 0, 104)
+	half := base(105)
+	half.Kind, half.To, half.Time, half.Count, half.BytesAcked = events.Inventory, model.NewSynRecv, now, 2, 3.2e9
+	table.Apply(&half)
 	send(base(105), events.Inventory, 0, model.CloseWait, 0, 0) // not accepted
 	send(base(106), events.Inventory, 0, model.FinWait1, model.Dead, 0)
 	table.Apply(&events.Event{Kind: events.Found, Time: now})

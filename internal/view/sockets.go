@@ -36,7 +36,7 @@ func NewSockets(w io.Writer) *Sockets {
 const maxFitted = 5000
 
 var socketsHeader = []string{"STATE", "RECV-Q", "SEND-Q", "LOCAL", "REMOTE", "IN STATE", "OWNER", "FD"}
-var socketsWide = []string{"NETNS", "COOKIE", "ROLE", "VERDICT", "CONTAINER", "UNIT", "NOTE"}
+var socketsWide = []string{"NETNS", "COOKIE", "ROLE", "VERDICT", "SYN-Q", "UNACCEPTED", "CONTAINER", "UNIT", "NOTE"}
 
 // Write implements sink.Writer for found sockets.
 func (t *Sockets) Write(o *track.Observation) error {
@@ -54,7 +54,7 @@ func (t *Sockets) Write(o *track.Observation) error {
 		if ev.Cookie != 0 {
 			cookie = strconv.FormatUint(ev.Cookie, 16)
 		}
-		row = append(row, Netns(o), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict),
+		row = append(row, Netns(o), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict), synQueue(o), unaccepted(o),
 			Container(o.Process), unit(o.Process), noteMeaning[o.Owner.Note%events.NumNote])
 	}
 	t.rows = append(t.rows, row)
@@ -153,7 +153,7 @@ func tableRow(fields []string) table.Row {
 	return row
 }
 
-var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10, 12, 20, 4}
+var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10, 9, 10, 12, 20, 4}
 
 func (t *Sockets) padded(header []string) error {
 	out := bufio.NewWriterSize(t.out, 256<<10)

@@ -110,6 +110,10 @@ func inState(o *track.Observation) string {
 	switch o.Event.Kind {
 	case events.Transition:
 		return Duration(o.InState)
+	case events.Mini:
+		if o.MiniEnded {
+			return Duration(o.InState)
+		}
 	case events.Closed:
 		if o.Socket != nil && o.Socket.EndTime >= o.Socket.Born {
 			d := Duration(int64(o.Socket.EndTime - o.Socket.Born))
@@ -133,7 +137,15 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 		if ev.To == model.TimeWait && ev.From != model.TimeWait {
 			what += " (" + ev.From.String() + ")"
 		}
+		switch o.Mended {
+		case track.MendedMissing:
+			return what, t.Style.Dim("repair: it was there, and its events were lost")
+		case track.MendedState:
+			return what, t.Style.Dim("repair: events were lost, and it was taken to be in another state")
+		}
 		return what, t.Style.Dim("began before the watch")
+	case events.Mini:
+		return t.timeWait(o)
 	case events.Retransmit, events.SynAck:
 		what = "retransmit " + o.Segment.String() + " #" + strconv.FormatUint(uint64(o.Count), 10)
 		note := "in " + ev.To.String() + ", seq " + strconv.FormatUint(uint64(ev.Seq()), 10)
@@ -153,6 +165,23 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 		return t.closed(o)
 	}
 	return ev.Kind.String(), ""
+}
+
+// timeWait tells of the beginning or the end of a mini-socket.
+func (t *Trace) timeWait(o *track.Observation) (what, verdict string) {
+	if !o.MiniEnded {
+		what = "TIME_WAIT begins"
+		if o.Event.From == model.FinWait2 {
+			what = "FIN_WAIT2 (mini) begins"
+		}
+		return what, "for " + Duration(o.Event.Remaining())
+	}
+	end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+	what = "TIME_WAIT " + end.String()
+	if o.Successor != 0 {
+		what += " by #" + strconv.FormatUint(o.Successor, 10)
+	}
+	return what, t.verdict(o.Judgement, 0)
 }
 
 func (t *Trace) closed(o *track.Observation) (what, verdict string) {
