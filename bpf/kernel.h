@@ -152,7 +152,12 @@ struct tcp_sock {
 	struct list_head tsq_node;
 };
 
+struct hlist_node {
+	struct hlist_node **pprev;
+};
+
 struct timer_list {
+	struct hlist_node entry;
 	unsigned long expires;
 	void *function;
 };
