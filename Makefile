@@ -1,12 +1,18 @@
 # The few targets worth a name; plain go commands do the rest.
 
-.PHONY: all test test-kernels test-arm64 kernels-doc kernels-verify generate lint bench bench-peers
+.PHONY: all test soak test-kernels test-arm64 kernels-doc kernels-verify generate lint bench bench-peers
 
 all:
 	go build ./cmd/tcpwatch
 
 test:
 	go test ./...
+
+# Ten minutes of churn: neither memory nor descriptors may grow.
+SOAK = 10m
+
+soak:
+	TCPWATCH_SOAK=$(SOAK) go test -count=1 -v -timeout 30m -run TestSoak ./internal/e2e
 
 # The tests of the real kernel on other kernels, in QEMU: docs/testing-kernels.md.
 # Packages that take longest come first.
@@ -15,8 +21,9 @@ KERNEL_PACKAGES = ./internal/probe ./internal/e2e ./internal/kerneltest ./intern
 KERNEL_MODULES = veth,sch_netem,tun,nf_tables,?nft_counter,nft_numgen,nft_limit,nft_ct,nft_reject_ipv4,nft_reject_ipv6,nft_reject_inet,tcp_diag,?mptcp_diag
 # tmux wants a terminal described, and a locale.
 KERNEL_PROGRAMS = ss,nft,tmux,unshare,mount,stty,id,/bin/sh,/bin/cat,/bin/true,/bin/sleep,/lib/terminfo,/usr/lib/locale/C.utf8
-# The command line, the screen and the harness are the same on every kernel; empty: these too.
-KERNEL_SKIP = TestMistakesAreExplained|TestLive|TestHostileNames|TestQuietEnds|TestLeakCheck|TestSweeps|TestRunAs
+# The command line, the screen, the harness and what grows with time are the same on every
+# kernel; empty: these too.
+KERNEL_SKIP = TestMistakesAreExplained|TestLive|TestHostileNames|TestQuietEnds|TestLeakCheck|TestSweeps|TestRunAs|TestSoak
 KERNEL_FLAGS = -skips
 KERNEL_RESULTS = $(or $(TMPDIR),/tmp)/tcpwatch-kernels
 VMRUN = CGO_ENABLED=0 go run ./internal/vmrun/cmd/vmrun

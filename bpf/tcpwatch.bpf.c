@@ -139,6 +139,7 @@ static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flag
 		if (o) {
 			e->flags |= FLAG_INHERITED;
 			e->pid = o->pid;
+			e->extra = o->seen;
 			__builtin_memcpy(e->comm, o->comm, sizeof(e->comm));
 		}
 	} else {

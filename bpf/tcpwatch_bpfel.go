@@ -39,6 +39,7 @@ const (
 	TcpwatchVarHasRetransmitErr  = "has_retransmit_err"
 	TcpwatchVarHasSkStorage      = "has_sk_storage"
 	TcpwatchVarHasSockFromFile   = "has_sock_from_file"
+	TcpwatchVarMayReadMemory     = "may_read_memory"
 	TcpwatchVarPidnsDev          = "pidns_dev"
 	TcpwatchVarPidnsIno          = "pidns_ino"
 	TcpwatchVarSkipsNested       = "skips_nested"
@@ -124,6 +125,7 @@ type TcpwatchVariableSpecs struct {
 	HasRetransmitErr  *ebpf.VariableSpec `ebpf:"has_retransmit_err"`
 	HasSkStorage      *ebpf.VariableSpec `ebpf:"has_sk_storage"`
 	HasSockFromFile   *ebpf.VariableSpec `ebpf:"has_sock_from_file"`
+	MayReadMemory     *ebpf.VariableSpec `ebpf:"may_read_memory"`
 	PidnsDev          *ebpf.VariableSpec `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.VariableSpec `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.VariableSpec `ebpf:"skips_nested"`
@@ -178,6 +180,7 @@ type TcpwatchVariables struct {
 	HasRetransmitErr  *ebpf.Variable `ebpf:"has_retransmit_err"`
 	HasSkStorage      *ebpf.Variable `ebpf:"has_sk_storage"`
 	HasSockFromFile   *ebpf.Variable `ebpf:"has_sock_from_file"`
+	MayReadMemory     *ebpf.Variable `ebpf:"may_read_memory"`
 	PidnsDev          *ebpf.Variable `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.Variable `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.Variable `ebpf:"skips_nested"`

@@ -28,6 +28,7 @@ const (
 	KindProvenance  = "provenance"
 	KindRetransmit  = "retransmit"
 	KindLossPlace   = "loss"
+	KindField       = "field"
 	KindWord        = "word" // used for more than one kind of thing
 )
 
@@ -48,6 +49,7 @@ var entries = sync.OnceValue(func() []Entry {
 	for i := range timeWaitEnds {
 		all = append(all, timeWaitEntry(TimeWaitEnd(i)))
 	}
+	all = append(all, fieldEntries...)
 	return append(all, wordEntries...)
 })
 
@@ -113,6 +115,6 @@ func endingEntry(i int) Entry {
 // timeWaitEntry explains the rule of one end of a mini-socket.
 func timeWaitEntry(t TimeWaitEnd) Entry {
 	row := &timeWaitEnds[t]
-	text := fmt.Sprintf("A way for a mini-socket to end: %s, verdict %s.\n", row.name, row.verdict)
+	text := fmt.Sprintf("A way for a mini-socket to end: %s, verdict %s.\n", row.name, row.verdict) + row.linux
 	return Entry{KindRule, row.rule, row.why, text, row.section, []string{row.name, "TIME_WAIT"}}
 }

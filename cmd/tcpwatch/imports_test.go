@@ -19,19 +19,22 @@ var mayImport = map[string]string{
 	"internal/vmrun":     "",
 	"events":             "model",
 	"bpf":                "",
-	"internal/probe":     "bpf events model internal/netns",
+	"internal/snmp":      "events model",
+	"internal/probe":     "bpf events model internal/netns internal/snmp",
+	"internal/cgroup":    "events model",
 	"internal/track":     "events model",
 	"internal/watch":     "internal/track events model",
 	"internal/sink":      "internal/track events model",
 	"internal/found":     "internal/track events model",
 	"internal/record":    "internal/track events model internal/printable",
-	"internal/filter":    "internal/record internal/track events model internal/printable internal/suggest",
-	"internal/view":      "internal/record internal/track events model internal/printable",
+	"internal/filter":    "internal/cgroup internal/record internal/track events model internal/printable internal/suggest",
+	"internal/view":      "internal/cgroup internal/record internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
 	"internal/kerneldoc":  "internal/vmrun",
 	"internal/kerneltest": "",
 	"internal/tunpeer":    "internal/kerneltest",
+	"internal/mill":       "internal/kerneltest",
 }
 
 func TestImportsPointOneWay(t *testing.T) {

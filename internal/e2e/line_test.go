@@ -15,6 +15,7 @@ type line struct {
 	Cookie      string  `json:"cookie"`
 	Netns       uint32  `json:"netns"`
 	NetnsCookie uint64  `json:"netns_cookie"`
+	NetnsName   string  `json:"netns_name"`
 	Family      string  `json:"family"`
 	Laddr       string  `json:"laddr"`
 	Lport       uint16  `json:"lport"`
@@ -28,6 +29,7 @@ type line struct {
 	Verdict, Rule, Why        string
 	Began                     string
 	Held                      bool
+	InStateNS                 *int64 `json:"in_state_ns"`
 	Kind, Where, Direction    string
 	Count                     uint64
 	CloseReason               string `json:"close_reason"`
@@ -36,13 +38,31 @@ type line struct {
 	History                   []struct{ State string }
 	Complete                  bool
 	Evidence                  struct{ Flags []string }
+
+	RecvQ    uint32            `json:"recv_q"`
+	SendQ    uint32            `json:"send_q"`
+	Listen   *backlog          `json:"listen"`
+	Counters map[string]uint64 `json:"netns_counters"`
+}
+
+// backlog is how full a listener's queues are.
+type backlog struct {
+	Accept      uint32 `json:"accept_queue"`
+	AcceptLimit uint32 `json:"accept_limit"`
+	SYN         uint32 `json:"syn_queue"`
+	SYNLimit    uint32 `json:"syn_limit"`
+	Young       uint32 `json:"syn_young"`
+	Unaccepted  *int   `json:"unaccepted"`
 }
 
 type person struct {
-	PID        uint32
-	Comm       string
-	FD         *int
-	Provenance string
+	PID                      uint32
+	Comm                     string
+	FD                       *int
+	Provenance, Note         string
+	Container, Unit, Cmdline string
+	Holders                  []person
+	More                     int `json:"holders_more"`
 }
 
 func (l *line) local() netip.AddrPort  { return addrPort(l.Laddr, l.Lport) }

@@ -134,6 +134,13 @@ func TestExpressions(t *testing.T) {
 		{`event == "reset" and reason == "TCP_STATE" and active`, edge(func(o *track.Observation) {
 			o.Event.Kind, o.Event.Extra, o.Event.Flags = events.ResetSent, 1, model.ActiveReset
 		}), true},
+		{`listen.accept_queue > listen.accept_limit and listen.syn_queue == 65 and listen.unaccepted == 4`, listening(true), true},
+		{`netns_counters.listen_overflows > 10 and netns_counters.abort_failed == -1`, listening(true), true},
+		{`listen.accept_queue == 4 and listen.syn_queue == -1 and listen.unaccepted == -1`, listening(false), true},
+		{`listen.accept_queue >= 0 or listen.unaccepted >= 0 or netns_counters.listen_drops >= 0`, edge(), false},
+		{`state == "NEW_SYN_RECV" and retransmits.synack == 3 and in_state_ns > duration("1s")`, edge(func(o *track.Observation) {
+			o.Event.Kind, o.Event.To, o.Event.Count, o.InState = events.Inventory, model.NewSynRecv, 3, 2e9
+		}), true},
 		{`event == "retransmit" and kind == "syn" and count > 1 and err == 113`, edge(func(o *track.Observation) {
 			o.Event.Kind, o.Segment, o.Count, o.Event.Err = events.Retransmit, track.SegmentSYN, 2, 113
 		}), true},
@@ -165,6 +172,33 @@ func TestRows(t *testing.T) {
 		}
 		if got := match(&r); got != want {
 			t.Errorf("%s: %v, want %v", source, got, want)
+		}
+	}
+}
+
+// A socket that has ended and is still held is one, for as long as its memory and
+// its address are its own.
+func TestHeldRows(t *testing.T) {
+	f := &Filter{Now: func() uint64 { return 15e9 }}
+	match, err := f.CompileRow(`held and state == "CLOSE" and in_state_ns == duration("5s")`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		facts track.Fact
+		since uint64
+		want  bool
+	}{
+		{track.Ended, 10e9, true},
+		{track.Ended | track.Reported, 10e9, true},
+		{track.Ended, 11e9, false},
+		{track.Ended | track.BeganBefore, 0, false}, // its end was not seen
+		{track.Ended | track.Destroyed, 10e9, false},
+		{track.Ended | track.Retired, 10e9, false}, // connected again
+		{0, 10e9, false},
+	} {
+		if got := match(&track.Row{State: model.Close, Facts: c.facts, Since: c.since}); got != c.want {
+			t.Errorf("facts %b since %d: %v, want %v", c.facts, c.since, got, c.want)
 		}
 	}
 }
@@ -215,6 +249,8 @@ const contract = `event mono_ns socket cookie netns netns_cookie family laddr lp
 owner.pid owner.comm owner.fd owner.provenance actor.pid actor.comm from to in_state_ns verdict rule why
 evidence.err evidence.err_soft evidence.shutdown evidence.dead evidence.done evidence.owned evidence.snd_una
 evidence.snd_nxt evidence.rcv_nxt evidence.write_seq evidence.copied_seq evidence.bytes_acked evidence.bytes_received
+listen.accept_queue listen.accept_limit listen.syn_queue listen.syn_limit listen.syn_young listen.unaccepted
+netns_counters.listen_overflows netns_counters.listen_drops netns_counters.syncookies_sent
 state began held recv_q send_q substate remaining_ns kind seq count direction reason close_reason closed_by duration_ns
 retransmits.syn retransmits.synack retransmits.fin retransmits.data complete where`
 

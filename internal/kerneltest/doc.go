@@ -3,5 +3,6 @@
 // and an independent record (Witness) of the state transitions that the kernel
 // reported meanwhile. It shares no code with what it is used to test.
 //
-// Only _test.go files import it, and internal/tunpeer, which is for them too.
+// Only _test.go files import it, and internal/tunpeer and internal/mill, which are
+// for them too.
 package kerneltest

@@ -54,6 +54,9 @@ func (n *Netns) init() error {
 // Inum returns the inode number, by which lsns names the namespace.
 func (n *Netns) Inum() uint32 { return n.inum }
 
+// File refers to the namespace, for a process to be started with.
+func (n *Netns) File() *os.File { return n.file }
+
 // Do runs f inside the namespace, on the calling goroutine. Sockets that f
 // makes stay in it. Goroutines that f starts do not run in it: they must call
 // Do themselves.

@@ -206,6 +206,7 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 	}
 	constants := map[string]any{
 		bpf.TcpwatchVarPidnsDev: dev, bpf.TcpwatchVarPidnsIno: ino, bpf.TcpwatchVarTickNs: tick(),
+		bpf.TcpwatchVarMayReadMemory: tryReadMemory() == nil,
 	}
 	for i := range features {
 		if name := features[i].constant; name != "" {

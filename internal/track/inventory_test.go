@@ -128,10 +128,12 @@ func TestInventoryMeetsTheStream(t *testing.T) {
 			s.socket(1).fd(5, in(closeState), func(ev *events.Event) { ev.Rport = 0 })
 			s.socket(2).row(s.now, in(closeState))
 		}, 0, 0, 0},
-		{"mini-sockets are shown, not kept", func(s *script) {
-			s.socket(1).row(s.now, in(model.TimeWait))
+		{"request sockets are shown, not kept", func(s *script) {
 			s.socket(2).row(s.now, in(model.NewSynRecv))
-		}, 0, 0, 2},
+		}, 0, 0, 1},
+		{"mini-sockets are kept", func(s *script) {
+			s.socket(1).row(s.now, in(model.TimeWait))
+		}, model.TimeWait, BeganInPast, 1},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -227,5 +229,45 @@ func TestHolderOfTheFormerSocket(t *testing.T) {
 	former.fd(9, in(established), func(ev *events.Event) { ev.Time = at })
 	if w := s.table.lookup(1).Owner; w.Provenance != events.ProvenanceInherited {
 		t.Errorf("owner %+v, want the listener's", w)
+	}
+}
+
+// listing is a Sink that keeps what an inventory tells.
+type listing []Observation
+
+func (l *listing) Observe(o *Observation) { *l = append(*l, *o) }
+
+// What is there now: the open and the held, each with the time in its state where
+// that was seen beginning.
+func TestInventoryOfTheTable(t *testing.T) {
+	s := play(t, Options{KeepClosed: 10})
+	s.socket(1).row(s.now, in(established))
+	s.socket(2).to(synSent, established)
+	s.socket(3).to(synSent, established, closeState)           // reset, and held
+	s.socket(4).to(synSent, established, closeState).destroy() // gone
+	s.pass(lateEvidence)
+	var got listing
+	s.table.Inventory(s.now+5, &got)
+	want := []struct {
+		state   model.State
+		inState int64
+		began   Began
+		verdict model.Verdict
+	}{
+		{established, -1, BeganInPast, model.Unjudged},
+		{established, lateEvidence + 7005, BeganSeen, model.Normal},
+		{closeState, lateEvidence + 4005, BeganSeen, model.Normal},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d sockets, want %d: %+v", len(got), len(want), got)
+	}
+	for i, w := range want {
+		o := &got[i]
+		if o.Event.Kind != events.Inventory || o.ID != uint64(i+1) || o.Event.Cookie != 0x1001+uint64(i) || o.Event.Time != s.now+5 {
+			t.Errorf("%+v", o)
+		}
+		if o.Event.To != w.state || o.InState != w.inState || o.Began != w.began || o.Judgement.Verdict != w.verdict {
+			t.Errorf("%d: %s for %d, began %s, %s; want %+v", i, o.Event.To, o.InState, o.Began, o.Judgement.Verdict, w)
+		}
 	}
 }

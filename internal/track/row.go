@@ -1,6 +1,9 @@
 package track
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/model"
 )
@@ -25,6 +28,8 @@ type Row struct {
 	Facts       Fact
 	Family      events.Family
 	State       model.State
+	Substate    model.State // of a mini-socket (TIME_WAIT): that, or FIN_WAIT2
+	Presumed    bool        // the mini-socket should be there, and no look has met it yet
 	Role        model.Role
 	Verdict     model.Verdict // of the whole life once it has ended, else the worst of its steps
 	End         End
@@ -50,7 +55,25 @@ func (s *Socket) Row() Row {
 	if s.Is(Reported) && s.Steps > 0 {
 		r.Verdict = s.End.Verdict
 	}
+	if s.Mini.indexed() { // it lives on as a mini-socket
+		r.State, r.Since, r.EndTime, r.Unread = model.TimeWait, s.Mini.Since, 0, 0
+		r.Substate, r.Presumed = s.Mini.Substate, s.Mini.Presumed()
+		r.Facts &^= Ended
+	}
 	return r
+}
+
+// Held is Socket.Held.
+func (r *Row) Held() bool { return r.Facts&(Ended|Destroyed|Retired) == Ended }
+
+// InState returns for how long, at time now, the socket has been in its state, in
+// ns, or -1 if its beginning was not seen. Of a socket that is held it is the time
+// since its end.
+func (r *Row) InState(now uint64) int64 {
+	if r.Since == 0 {
+		return -1
+	}
+	return int64(now - min(now, r.Since))
 }
 
 // Rows appends every socket of the table, open and closed, to rows, in no
@@ -62,6 +85,51 @@ func (t *Table) Rows(rows []Row) []Row {
 		}
 	}
 	return rows
+}
+
+// Inventory hands every socket that is there to sink, as an inventory at time now
+// would find it: those that are open, and those that have ended and are held.
+func (t *Table) Inventory(now uint64, sink Sink) {
+	var there []*Socket
+	for slot := range t.arena.used {
+		if s := t.arena.at(slot); s.ID != 0 && (s.Open() || s.Held() || s.Mini.Waiting() && s.Mini.Expires > now) {
+			there = append(there, s)
+		}
+	}
+	slices.SortFunc(there, func(a, b *Socket) int { return cmp.Compare(a.ID, b.ID) })
+	for _, s := range there {
+		if m := &s.Mini; m.Waiting() && m.Expires > now {
+			sink.Observe(s.waiting(now))
+			if !s.Held() {
+				continue
+			}
+		}
+		o := s.Observation(now)
+		o.Event.Kind, o.Event.From, o.Socket = events.Inventory, 0, nil
+		s.showQueues(&o.Event)
+		o.Judgement.Rule = s.WorstRule
+		if s.Steps == 0 {
+			o.Judgement = model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
+		}
+		if s.Is(OnlyFound) {
+			o.InState = -1
+		}
+		sink.Observe(o)
+	}
+}
+
+// waiting returns the mini-socket of the life as an inventory at time now would
+// find it.
+func (s *Socket) waiting(now uint64) *Observation {
+	m, o := &s.Mini, s.Observation(now)
+	o.Event = events.Event{Kind: events.Inventory, Time: now, SK: m.SK, From: m.Substate, To: model.TimeWait, Extra: m.Expires - now, InState: -1}
+	s.show(&o.Event)
+	o.Event.SndNxt, o.Event.RcvNxt = m.SndNxt, m.RcvNxt
+	o.Socket, o.InState, o.Judgement = nil, -1, model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
+	if m.Since != 0 {
+		o.InState, o.Judgement = int64(now-min(now, m.Since)), model.Judgement{Verdict: model.Normal}
+	}
+	return o
 }
 
 // Socket returns a copy of the life that a row is about, if it is still kept.
