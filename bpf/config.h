@@ -11,6 +11,7 @@ const volatile bool has_current_task_btf; /* bpf_get_current_task_btf: 5.11 */
 const volatile bool has_reset_reason; /* third argument of tcp_send_reset: 6.10 */
 const volatile bool has_retransmit_err; /* third argument of tcp_retransmit_skb: 6.15 to 6.17 */
 const volatile bool has_sock_from_file; /* bpf_sock_from_file: 5.11 */
+const volatile bool may_read_memory; /* bpf_probe_read_kernel: not under lockdown=confidentiality */
 const volatile bool skips_nested; /* a program never interrupts itself: 6.1 */
 const volatile __u64 pidns_dev; /* 0: the initial pid namespace, no translation */
 const volatile __u64 pidns_ino;

@@ -56,18 +56,28 @@ enum flag {
 
 struct event {
 	__u64 time; /* ns since boot, CLOCK_BOOTTIME */
-	__u64 sk; /* the socket's address: its identity from birth to tcp_destroy_sock */
+	__u64 sk; /* the socket's address: its identity from birth to tcp_destroy_sock;
+		   * HOLDER with FLAG_MPTCP: that of a subflow, or of the socket above */
 	__u64 cookie; /* what ss -e prints after sk: */
 	__u64 netns_cookie; /* 0 where the kernel has none */
+	/*
+	 * Of a connection. Else, in an INVENTORY:
+	 *   LISTEN         acked: SYN queue | its limit << 32
+	 *                  received: those of it whose SYN-ACK was sent once, + 1
+	 *   NEW_SYN_RECV   acked: ns since its first SYN-ACK, 0 if that is not known
+	 */
 	__u64 bytes_acked;
 	__u64 bytes_received;
 	/*
 	 * By kind and state:
+	 *   TRANSITION     FLAG_INHERITED: when the listener's owner was seen, ns since boot
 	 *   RETRANSMIT     sequence number | TCP flags << 32
 	 *   SYNACK         snt_isn | rcv_isn << 32
 	 *   RESET_SENT     enum sk_rst_reason + 1, 0 where the kernel gives none
 	 *   INVENTORY      LISTEN: accept queue | its limit << 32
 	 *                  TIME_WAIT: ns until the timer fires
+	 *                  NEW_SYN_RECV: the listener's address
+	 *                  else, with FLAG_MPTCP: the address of the MPTCP socket above
 	 *   HOLDER         file descriptor
 	 *   TW_START       ns until the timer fires
 	 */
@@ -94,7 +104,7 @@ struct event {
 	__u8 shutdown;
 	__u8 retransmits;
 	__u8 probes;
-	__u8 count; /* SYNACK: how often it was sent again; TW_CANCEL: enum tw_cause */
+	__u8 count; /* SYNACK, NEW_SYN_RECV: how often it was sent again; TW_CANCEL: enum tw_cause */
 };
 
 /* One per CPU and program, in memory that user space maps: no system call to

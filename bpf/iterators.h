@@ -12,6 +12,22 @@ static __always_inline void date_row(struct event *e)
 	e->time = bpf_ktime_get_boot_ns();
 }
 
+/* Notes the function that tells a mini-socket's timer, for where /proc/kallsyms
+ * hides it. It is 0 in one that is being killed (timer_shutdown_sync, 6.2). */
+static __always_inline void learn_handler(struct tcp_timewait_sock *tw)
+{
+	__u64 function = (__u64)tw->tw_sk.tw_timer.function;
+
+	if (function && function != tw_handler)
+		tw_handler = function;
+}
+
+static __always_inline void write_row(struct bpf_iter_meta *meta, struct event *e)
+{
+	date_row(e);
+	bpf_seq_write(meta->seq, e, sizeof(*e));
+}
+
 SEC("iter/tcp")
 int inventory(struct bpf_iter__tcp *ctx)
 {
@@ -23,6 +39,7 @@ int inventory(struct bpf_iter__tcp *ctx)
 	struct tcp_timewait_sock *tw = bpf_skc_to_tcp_timewait_sock(skc);
 	if (tw) {
 		fill_timewait(&e, tw);
+		learn_handler(tw);
 	} else {
 		struct tcp_request_sock *treq = bpf_skc_to_tcp_request_sock(skc);
 		if (treq) {
@@ -31,15 +48,45 @@ int inventory(struct bpf_iter__tcp *ctx)
 			struct tcp_sock *tp = bpf_skc_to_tcp_sock(skc);
 			if (!tp)
 				return 0;
-			fill_full(&e, &tp->inet_conn.icsk_inet.sk, tp);
+			struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+			fill_full(&e, sk, tp);
+			if (e.state == TCP_LISTEN)
+				fill_syn_queue(&e, sk, tp);
 		}
 	}
 	e.kind = KIND_INVENTORY;
 	if (!e.cookie && has_cookie_helper)
 		e.cookie = bpf_get_socket_cookie(skc);
-	date_row(&e);
-	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	write_row(ctx->meta, &e);
 	return 0;
+}
+
+/* An fd of an MPTCP socket holds all its subflows, TCP sockets that have no fd:
+ * it is told of under the address of the MPTCP socket, which their rows name, and
+ * under that of the first subflow, as the row of a listening one has no room. */
+static __always_inline void write_msk(struct bpf_iter_meta *meta, struct event *e, struct sock *sk)
+{
+	struct mptcp_sock *msk = (void *)sk;
+
+	if (!may_read_memory || !field_exists(struct mptcp_sock, first))
+		return;
+	e->family = peek(sk, __sk_common.skc_family);
+	if (e->family != AF_INET && e->family != AF_INET6)
+		return;
+	struct net *net = peek(sk, __sk_common.skc_net.net);
+	e->netns = peek(net, ns.inum);
+	e->sk = (__u64)sk;
+	e->state = peek(sk, __sk_common.skc_state);
+	e->flags = FLAG_MPTCP | FLAG_HAS_SOCKET;
+	write_row(meta, e);
+	struct sock *first = peek(msk, first);
+	if (!first)
+		return;
+	peek_sock(e, first);
+	e->flags |= FLAG_MPTCP;
+	if (!peek(first, sk_socket))
+		e->flags &= ~FLAG_HAS_SOCKET;
+	write_row(meta, e);
 }
 
 /* Both fill_holder and peek_holder take e with its task filled in, and note it
@@ -49,14 +96,19 @@ int inventory(struct bpf_iter__tcp *ctx)
 /* A holder where the kernel has no bpf_sock_from_file: the file is a socket's by
  * its inode, and all is read through pointers that the verifier does not follow.
  * False if it is no TCP socket's. */
-static __always_inline bool peek_holder(struct event *e, struct file *file)
+static __always_inline bool peek_holder(struct bpf_iter_meta *meta, struct event *e, struct file *file)
 {
 	struct inode *inode = peek(file, f_inode);
 	if ((peek(inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return false;
 	struct socket *socket = peek(file, private_data); /* 0 with O_PATH */
 	struct sock *sk = socket ? peek(socket, sk) : 0;
-	if (!sk || peek(sk, sk_protocol) != IPPROTO_TCP || peek(sk, sk_type) != SOCK_STREAM)
+	if (!sk || peek(sk, sk_type) != SOCK_STREAM)
+		return false;
+	__u16 protocol = peek(sk, sk_protocol);
+	if (protocol == IPPROTO_MPTCP)
+		write_msk(meta, e, sk);
+	if (protocol != IPPROTO_TCP)
 		return false;
 	e->family = peek(sk, __sk_common.skc_family);
 	if (e->family != AF_INET && e->family != AF_INET6)
@@ -68,7 +120,7 @@ static __always_inline bool peek_holder(struct event *e, struct file *file)
 }
 
 /* A holder of a TCP socket, or false. */
-static __always_inline bool fill_holder(struct event *e, struct file *file)
+static __always_inline bool fill_holder(struct bpf_iter_meta *meta, struct event *e, struct file *file)
 {
 	struct socket *socket = bpf_sock_from_file(file);
 	if (!socket)
@@ -76,6 +128,8 @@ static __always_inline bool fill_holder(struct event *e, struct file *file)
 	struct sock *sk = socket->sk;
 	if (!sk || (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
 		return false;
+	if (sk->sk_protocol == IPPROTO_MPTCP && sk->sk_type == SOCK_STREAM)
+		write_msk(meta, e, sk);
 	struct tcp_sock *tp = tcp_of(sk);
 	if (!tp)
 		return false;
@@ -99,11 +153,11 @@ int holders(struct bpf_iter__task_file *ctx)
 	e.kind = KIND_HOLDER;
 	e.pid = tgid_of(task);
 	__builtin_memcpy(e.comm, task->comm, sizeof(e.comm));
-	if (!(has_sock_from_file ? fill_holder(&e, file) : peek_holder(&e, file)))
-		return 0;
 	e.extra = ctx->fd;
-	date_row(&e);
-	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	if (!(has_sock_from_file ? fill_holder(ctx->meta, &e, file) : peek_holder(ctx->meta, &e, file)))
+		return 0;
+	e.extra = ctx->fd; /* filled over */
+	write_row(ctx->meta, &e);
 	return 0;
 }
 

@@ -19,7 +19,7 @@ typedef __u16 __be16;
 typedef __u32 __be32;
 
 enum { AF_INET = 2, AF_INET6 = 10 };
-enum { IPPROTO_TCP = 6 };
+enum { IPPROTO_TCP = 6, IPPROTO_MPTCP = 262 };
 enum { SOCK_STREAM = 1 };
 enum { PF_KTHREAD = 0x00200000 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
@@ -52,8 +52,14 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	int sysctl_max_syn_backlog;
+	int sysctl_tcp_syncookies; /* see netns_ipv4___5_13 */
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 	__u64 net_cookie; /* from 5.12; see the end */
 };
 
@@ -76,6 +82,11 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct proto {
+	char name[32];
+};
+struct sock;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -89,6 +100,8 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 	unsigned long skc_flags;
+	struct proto *skc_prot;
+	struct sock *skc_listener; /* of a request socket, in the place of skc_flags */
 	__u32 skc_tw_rcv_nxt;
 	__u32 skc_tw_snd_nxt;
 };
@@ -118,11 +131,18 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct request_sock_queue {
+	atomic_t qlen;
+	atomic_t young;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 	__u8 icsk_retransmits;
 	__u8 icsk_probes_out;
 	__u32 icsk_user_timeout;
+	void *icsk_ulp_data; /* of an MPTCP subflow: struct mptcp_subflow_context */
 };
 
 struct request_sock;
@@ -147,8 +167,18 @@ struct tcp_sock {
 	struct list_head tsq_node;
 };
 
+/* What an fd of protocol MPTCP refers to: no tcp_sock, and above its subflows. */
+struct mptcp_sock {
+	struct sock *first; /* a subflow, of a listener the one that listens */
+};
+
+struct mptcp_subflow_context {
+	struct sock *conn; /* the mptcp_sock */
+};
+
 struct timer_list {
 	unsigned long expires;
+	void *function;
 };
 
 struct inet_timewait_sock {
@@ -173,6 +203,7 @@ struct inet_request_sock {
 
 struct tcp_request_sock {
 	struct inet_request_sock req;
+	__u64 snt_synack; /* us, CLOCK_MONOTONIC; 0: not sent yet */
 	__u32 rcv_isn;
 	__u32 snt_isn;
 };
@@ -249,8 +280,13 @@ struct bpf_iter__task_file {
  *
  *   net.net_cookie       u64 from 5.12. Before, an atomic64_t, which is 0 until
  *                        somebody asks and would change under us: not read.
- *   tcp_sock.is_mptcp    from 5.6, with CONFIG_MPTCP.
+ *   tcp_sock.is_mptcp    from 5.6, with CONFIG_MPTCP; so are mptcp_sock.first and
+ *                        mptcp_subflow_context.conn.
  */
+
+struct netns_ipv4___5_13 {
+	__u8 sysctl_tcp_syncookies;
+};
 
 struct tcp_skb_cb___6_18 {
 	__u16 tcp_flags; /* AccECN took a ninth bit */

@@ -7,8 +7,10 @@
 #define TCPWATCH_OWNER_H
 
 struct owner {
+	__u64 seen; /* ns since boot, when the pid was certainly this process's */
 	__u32 pid;
 	char comm[16];
+	__u32 unused;
 };
 
 /* On a listener. The kernel clones it into each child. */
@@ -29,6 +31,7 @@ struct {
 
 static __always_inline void set_owner(struct owner *o, struct event *e)
 {
+	o->seen = bpf_ktime_get_boot_ns();
 	o->pid = e->pid;
 	__builtin_memcpy(o->comm, e->comm, sizeof(o->comm));
 }

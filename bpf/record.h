@@ -134,13 +134,26 @@ static __always_inline void fill_timewait(struct event *e, struct tcp_timewait_s
 
 static __always_inline void fill_request(struct event *e, struct tcp_request_sock *treq)
 {
+	__s64 age = bpf_ktime_get_ns() - treq->snt_synack * 1000;
+
 	fill_common(e, &treq->req.req.__req_common);
 	clear_sock(e);
 	e->sport = treq->req.req.__req_common.skc_num;
 	e->state = TCP_NEW_SYN_RECV;
+	e->extra = (__u64)treq->req.req.__req_common.skc_listener;
+	e->bytes_acked = treq->snt_synack && age > 0 ? age : 0;
 	e->snd_nxt = treq->snt_isn;
 	e->rcv_nxt = treq->rcv_isn;
 	e->count = treq->req.req.num_retrans;
+}
+
+/* The address of the MPTCP socket that a subflow belongs to, 0 if it cannot be read. */
+static __always_inline __u64 msk_of(struct tcp_sock *tp)
+{
+	if (!may_read_memory || !field_exists(struct mptcp_subflow_context, conn))
+		return 0;
+	struct mptcp_subflow_context *subflow = tp->inet_conn.icsk_ulp_data;
+	return (__u64)peek(subflow, conn);
 }
 
 static __always_inline void fill_full(struct event *e, struct sock *sk, struct tcp_sock *tp)
@@ -150,6 +163,35 @@ static __always_inline void fill_full(struct event *e, struct sock *sk, struct t
 	e->state = sk->__sk_common.skc_state;
 	if (e->state == TCP_LISTEN)
 		e->extra = sk->sk_ack_backlog | (__u64)sk->sk_max_ack_backlog << 32;
+	else if (e->flags & FLAG_MPTCP)
+		e->extra = msk_of(tp);
+}
+
+static __always_inline __u32 syncookies_of(struct net *net)
+{
+	if (field_size(struct netns_ipv4, sysctl_tcp_syncookies) == 1)
+		return ((struct netns_ipv4___5_13 *)&net->ipv4)->sysctl_tcp_syncookies;
+	return net->ipv4.sysctl_tcp_syncookies;
+}
+
+/* How long a listener's SYN queue may grow: as long as its accept queue, and
+ * without SYN cookies no longer than three quarters of tcp_max_syn_backlog, but
+ * for peers known to be alive (tcp_conn_request, 5.8 to 7.1). */
+static __always_inline __u32 syn_limit(struct sock *sk)
+{
+	struct net *net = sk->__sk_common.skc_net.net;
+	__u32 limit = sk->sk_max_ack_backlog, all = net->ipv4.sysctl_max_syn_backlog;
+
+	all -= all >> 2;
+	return syncookies_of(net) || limit < all ? limit : all;
+}
+
+static __always_inline void fill_syn_queue(struct event *e, struct sock *sk, struct tcp_sock *tp)
+{
+	struct request_sock_queue *queue = &tp->inet_conn.icsk_accept_queue;
+
+	e->bytes_acked = (__u32)queue->qlen.counter | (__u64)syn_limit(sk) << 32;
+	e->bytes_received = (__u32)queue->young.counter + 1ULL;
 }
 
 static __always_inline void peek_addresses(struct event *e, struct sock_common *skc)
@@ -161,6 +203,29 @@ static __always_inline void peek_addresses(struct event *e, struct sock_common *
 		*(__u32 *)e->saddr = peek(skc, skc_rcv_saddr);
 		*(__u32 *)e->daddr = peek(skc, skc_daddr);
 	}
+}
+
+/* A mini-socket around its timer, by a pointer that the verifier does not follow. */
+static __always_inline void peek_timewait(struct event *e, struct tcp_timewait_sock *tw)
+{
+	struct sock_common *skc = &tw->tw_sk.__tw_common;
+	struct net *net = peek(skc, skc_net.net);
+
+	clear_sock(e);
+	e->time = bpf_ktime_get_boot_ns();
+	e->sk = (__u64)tw;
+	e->cookie = peek(skc, skc_cookie.counter);
+	e->netns = peek(net, ns.inum);
+	e->netns_cookie = field_exists(struct net, net_cookie) ? peek(net, net_cookie) : 0;
+	e->family = peek(skc, skc_family);
+	clear16(e->saddr);
+	clear16(e->daddr);
+	peek_addresses(e, skc);
+	e->sport = swap16(peek(tw, tw_sk.tw_sport));
+	e->dport = swap16(peek(skc, skc_dport));
+	e->state = TCP_TIME_WAIT;
+	e->snd_nxt = peek(skc, skc_tw_snd_nxt);
+	e->rcv_nxt = peek(skc, skc_tw_rcv_nxt);
 }
 
 /* A held socket behind a pointer that the verifier does not follow; e is zero but

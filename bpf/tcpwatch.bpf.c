@@ -27,6 +27,9 @@ enum program {
 	PROGRAM_RESET_SENT,
 	PROGRAM_RESET_RECEIVED,
 	PROGRAM_DESTROY,
+	PROGRAM_TW_START,
+	PROGRAM_TW_CANCEL,
+	PROGRAM_TW_EXPIRE,
 	NUM_PROGRAMS,
 };
 
@@ -135,6 +138,7 @@ static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flag
 		if (o) {
 			e->flags |= FLAG_INHERITED;
 			e->pid = o->pid;
+			e->extra = o->seen;
 			__builtin_memcpy(e->comm, o->comm, sizeof(e->comm));
 		}
 	} else {
@@ -326,4 +330,5 @@ int destroy(__u64 *ctx)
 	return 0;
 }
 
+#include "timewait.h"
 #include "iterators.h"

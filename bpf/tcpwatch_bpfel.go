@@ -29,6 +29,9 @@ const (
 	TcpwatchProgState            = "state"
 	TcpwatchProgStateRescue      = "state_rescue"
 	TcpwatchProgSynack           = "synack"
+	TcpwatchProgTwCancel         = "tw_cancel"
+	TcpwatchProgTwExpire         = "tw_expire"
+	TcpwatchProgTwStart          = "tw_start"
 	TcpwatchVarArmed             = "armed"
 	TcpwatchVarHasCookieHelper   = "has_cookie_helper"
 	TcpwatchVarHasCurrentTaskBtf = "has_current_task_btf"
@@ -36,10 +39,13 @@ const (
 	TcpwatchVarHasRetransmitErr  = "has_retransmit_err"
 	TcpwatchVarHasSkStorage      = "has_sk_storage"
 	TcpwatchVarHasSockFromFile   = "has_sock_from_file"
+	TcpwatchVarMayReadMemory     = "may_read_memory"
 	TcpwatchVarPidnsDev          = "pidns_dev"
 	TcpwatchVarPidnsIno          = "pidns_ino"
 	TcpwatchVarSkipsNested       = "skips_nested"
 	TcpwatchVarTickNs            = "tick_ns"
+	TcpwatchVarTwHandler         = "tw_handler"
+	TcpwatchVarTwRanges          = "tw_ranges"
 )
 
 // LoadTcpwatch returns the embedded CollectionSpec for Tcpwatch.
@@ -93,6 +99,9 @@ type TcpwatchProgramSpecs struct {
 	State         *ebpf.ProgramSpec `ebpf:"state"`
 	StateRescue   *ebpf.ProgramSpec `ebpf:"state_rescue"`
 	Synack        *ebpf.ProgramSpec `ebpf:"synack"`
+	TwCancel      *ebpf.ProgramSpec `ebpf:"tw_cancel"`
+	TwExpire      *ebpf.ProgramSpec `ebpf:"tw_expire"`
+	TwStart       *ebpf.ProgramSpec `ebpf:"tw_start"`
 }
 
 // TcpwatchMapSpecs contains maps before they are loaded into the kernel.
@@ -116,10 +125,13 @@ type TcpwatchVariableSpecs struct {
 	HasRetransmitErr  *ebpf.VariableSpec `ebpf:"has_retransmit_err"`
 	HasSkStorage      *ebpf.VariableSpec `ebpf:"has_sk_storage"`
 	HasSockFromFile   *ebpf.VariableSpec `ebpf:"has_sock_from_file"`
+	MayReadMemory     *ebpf.VariableSpec `ebpf:"may_read_memory"`
 	PidnsDev          *ebpf.VariableSpec `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.VariableSpec `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.VariableSpec `ebpf:"skips_nested"`
 	TickNs            *ebpf.VariableSpec `ebpf:"tick_ns"`
+	TwHandler         *ebpf.VariableSpec `ebpf:"tw_handler"`
+	TwRanges          *ebpf.VariableSpec `ebpf:"tw_ranges"`
 }
 
 // TcpwatchObjects contains all objects after they have been loaded into the kernel.
@@ -168,10 +180,13 @@ type TcpwatchVariables struct {
 	HasRetransmitErr  *ebpf.Variable `ebpf:"has_retransmit_err"`
 	HasSkStorage      *ebpf.Variable `ebpf:"has_sk_storage"`
 	HasSockFromFile   *ebpf.Variable `ebpf:"has_sock_from_file"`
+	MayReadMemory     *ebpf.Variable `ebpf:"may_read_memory"`
 	PidnsDev          *ebpf.Variable `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.Variable `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.Variable `ebpf:"skips_nested"`
 	TickNs            *ebpf.Variable `ebpf:"tick_ns"`
+	TwHandler         *ebpf.Variable `ebpf:"tw_handler"`
+	TwRanges          *ebpf.Variable `ebpf:"tw_ranges"`
 }
 
 // TcpwatchPrograms contains all programs after they have been loaded into the kernel.
@@ -187,6 +202,9 @@ type TcpwatchPrograms struct {
 	State         *ebpf.Program `ebpf:"state"`
 	StateRescue   *ebpf.Program `ebpf:"state_rescue"`
 	Synack        *ebpf.Program `ebpf:"synack"`
+	TwCancel      *ebpf.Program `ebpf:"tw_cancel"`
+	TwExpire      *ebpf.Program `ebpf:"tw_expire"`
+	TwStart       *ebpf.Program `ebpf:"tw_start"`
 }
 
 func (p *TcpwatchPrograms) Close() error {
@@ -200,6 +218,9 @@ func (p *TcpwatchPrograms) Close() error {
 		p.State,
 		p.StateRescue,
 		p.Synack,
+		p.TwCancel,
+		p.TwExpire,
+		p.TwStart,
 	)
 }
 

@@ -135,9 +135,31 @@ func (e *Event) ResetReason() (uint32, bool) { return uint32(e.Extra - 1), e.Ext
 // (Inventory of a LISTEN socket).
 func (e *Event) AcceptQueue() (length, limit uint32) { return uint32(e.Extra), uint32(e.Extra >> 32) }
 
+// Above returns the address of the MPTCP socket that a subflow belongs to, 0 if
+// it is none or that cannot be told (Inventory of a full socket; of a listener
+// it is not told).
+func (e *Event) Above() uint64 {
+	switch e.To {
+	case model.Listen, model.TimeWait, model.NewSynRecv:
+		return 0
+	}
+	if !e.Has(model.MPTCP) {
+		return 0
+	}
+	return e.Extra
+}
+
+// Subflows reports whether the fd is of an MPTCP socket, and SK the address that
+// its subflows name in Above (Holder).
+func (e *Event) Subflows() bool { return e.Has(model.MPTCP) && e.Lport == 0 }
+
 // Remaining returns how long the mini-socket has to live, in ns (Inventory of
 // a TIME_WAIT socket).
 func (e *Event) Remaining() int64 { return int64(e.Extra) }
+
+// OwnerSeen returns when the listener's owner, PID, was seen to be a process's
+// number, in ns since boot (Transition, Inherited).
+func (e *Event) OwnerSeen() uint64 { return e.Extra }
 
 // FD returns the file descriptor (Holder).
 func (e *Event) FD() int { return int(int32(e.Extra)) }

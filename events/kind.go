@@ -22,12 +22,19 @@ const (
 	Tick   // every event up to Time has been delivered
 	Found  // every socket that was there before Time has been reported
 	Closed // a recorded summary of one life (replay only)
+	Unheld // a socket that is there, and that no file descriptor refers to (Snapshot)
+
+	TimersOn // from Time on, every TWStart, TWCancel and TWExpire is delivered
+	Mini     // a mini-socket began or ended: what a table says, and a recording
+	Look     // an inventory begins: what was given up before Time is in none of its rows
+	Walked   // the sockets of one network namespace have been walked; the walk began at Time
 )
 
 var kindNames = [...]string{
 	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
 	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
-	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed",
+	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed", Unheld: "unheld",
+	TimersOn: "timers_on", Mini: "time_wait", Look: "look", Walked: "walked",
 }
 
 // String returns the name the public contract gives to lines of this kind.

@@ -10,10 +10,17 @@ type Recorded struct {
 	Role      model.Role
 	Owner     Owner
 	Judgement model.Judgement // RuleNone if this version does not know the rule
-	LostSince uint64          // Transition: events lost since the one before
-	Count     uint32          // Retransmit: how often that kind was, in this life
-	Life      *Life           // Closed
-	Line      []byte          // Closed: the line as it was written
+	Process   *Process        // of Owner; nil if nothing is known
+	NetnsName string
+	Holders   []Owner   // Inventory: those that were asked for
+	Holding   int       // Inventory: how many there are; 0 if they were not counted
+	LostSince uint64    // Transition: events lost since the one before
+	Count     uint32    // Retransmit: how often that kind was, in this life
+	Life      *Life     // Closed
+	Mini      *MiniLife // TimeWait
+	Mended    string    // Inventory: what it put right
+	Line      []byte    // Closed, TimeWait: the line as it was written
+	Listen    *Listen   // Inventory: of a listener
 }
 
 // Life is a recorded summary of one life.
@@ -29,6 +36,13 @@ type Life struct {
 	Data     uint32
 	Failed   uint32
 	Stages   []Stage
+}
+
+// MiniLife is what a line says of a mini-socket.
+type MiniLife struct {
+	Ended     bool
+	End       model.TimeWaitEnd // if it ended
+	Successor uint64            // the socket that took its place
 }
 
 // Stage is one state of a recorded life.

@@ -284,12 +284,20 @@ func TestCloseReasonsRoundTrip(t *testing.T) {
 			t.Errorf("ParseCloser(%q) = %q, %v", c, back, ok)
 		}
 	}
-	for end := TimeWaitUnknown; end < numTimeWaitEnds; end++ {
+	for end := TWUnknown; end < NumTimeWaitEnds; end++ {
 		if back, ok := ParseTimeWaitEnd(end.String()); !ok || back != end {
 			t.Errorf("ParseTimeWaitEnd(%q) = %s, %v", end, back, ok)
 		}
 		if j := end.Judge(); j.Rule.String() != timeWaitEnds[end].rule || j.Verdict != timeWaitEnds[end].verdict {
 			t.Errorf("%s: judged %s by %s", end, j.Verdict, j.Rule)
+		}
+	}
+	for end, want := range map[TimeWaitEnd]Verdict{
+		TWUnknown: Unjudged, TWExpired: Normal, TWReused: Normal, TWAssassinated: Abnormal,
+		TWKilled: Abnormal, TWNetnsGone: Normal, TWOverflow: Abnormal,
+	} {
+		if j := end.Judge(); j.Verdict != want {
+			t.Errorf("%s: %s, want %s", end, j.Verdict, want)
 		}
 	}
 	if CloseReason(99).String() != "unknown(99)" || Closer(99).String() != "" || TimeWaitEnd(99).Judge().Verdict != Unjudged {

@@ -113,6 +113,6 @@ func endingEntry(i int) Entry {
 // timeWaitEntry explains the rule of one end of a mini-socket.
 func timeWaitEntry(t TimeWaitEnd) Entry {
 	row := &timeWaitEnds[t]
-	text := fmt.Sprintf("A way for a mini-socket to end: %s, verdict %s.\n", row.name, row.verdict)
+	text := fmt.Sprintf("A way for a mini-socket to end: %s, verdict %s.\n", row.name, row.verdict) + row.linux
 	return Entry{KindRule, row.rule, row.why, text, row.section, []string{row.name, "TIME_WAIT"}}
 }

@@ -3,22 +3,22 @@ package model
 var wordEntries = []Entry{
 	{Kind: KindTimeWaitEnd, Name: "expired", Section: "RFC 9293 3.10.8",
 		Summary: "The mini-socket waited its full time and went away.",
-		Text:    "As it should be.\n", See: []string{"TIME_WAIT"}},
+		Text:    "As it should be.\n", See: []string{"TIME_WAIT", "time-wait-expired"}},
 	{Kind: KindTimeWaitEnd, Name: "reused", Section: "RFC 9293 3.6.1; RFC 6191",
 		Summary: "A new connection took the place of the waiting one.",
 		Text: `The same two addresses and ports connect again: the peer's new SYN was provably newer, or net.ipv4.tcp_tw_reuse let us connect. Safe; many of them mean that ports are getting short.
-`, See: []string{"TIME_WAIT"}},
+`, See: []string{"TIME_WAIT", "time-wait-reused"}},
 	{Kind: KindTimeWaitEnd, Name: "assassinated", Section: "RFC 1337",
 		Summary: "An RST cut TIME_WAIT short.",
 		Text: `Late segments of the old connection could now reach a new one on the same ports. net.ipv4.tcp_rfc1337=1 makes Linux ignore such resets.
-`, See: []string{"TIME_WAIT"}},
+`, See: []string{"TIME_WAIT", "time-wait-assassinated"}},
 	{Kind: KindTimeWaitEnd, Name: "netns_gone", Section: "inet_twsk_purge, Linux 5.8",
 		Summary: "The network namespace was removed, and its mini-sockets with it.",
-		Text:    "Ordinary when a container stops.\n", See: []string{"TIME_WAIT"}},
+		Text:    "Ordinary when a container stops.\n", See: []string{"TIME_WAIT", "time-wait-netns-gone"}},
 	{Kind: KindTimeWaitEnd, Name: "overflow", Section: "tcp_time_wait, Linux 5.8",
 		Summary: "Too many mini-sockets: none was made.",
 		Text: `There were net.ipv4.tcp_max_tw_buckets of them already, so the connection ended without TIME_WAIT. Raise the limit; each one costs a few hundred bytes.
-`, See: []string{"TIME_WAIT"}},
+`, See: []string{"TIME_WAIT", "time-wait-overflow"}},
 
 	{Kind: KindCloser, Name: "local",
 		Summary: "An application of this host ended the connection.",
@@ -77,5 +77,5 @@ var wordEntries = []Entry{
 	{Kind: KindWord, Name: "unknown",
 		Summary: "Not known: too little was seen, or the kernel does not say.",
 		Text: `As close_reason: nothing that was seen says why the socket ended. As role: the socket was met mid-life. As provenance: nobody was seen to act on it. As the end of a mini-socket: it went away early and nothing says why. unknown(N) is a state with a number that tcpwatch does not know.
-`, See: []string{"end-unknown", "unjudged"}},
+`, See: []string{"end-unknown", "time-wait-end-unseen", "unjudged"}},
 }

@@ -23,6 +23,8 @@ func addFilterFlags(cmd *cobra.Command, to *filter.Flags) {
 	f.StringSliceVar(&to.PID, "pid", nil, "owning process")
 	f.StringSliceVar(&to.Comm, "comm", nil, "owning command, may hold * and ?")
 	f.StringSliceVar(&to.Netns, "netns", nil, "network namespace: inode number, name or path")
+	f.StringSliceVar(&to.Container, "container", nil, "owning container: an id, its first digits, or a name, which may hold * and ?")
+	f.BoolVar(&to.NoSelf, "no-self", false, "leave out the sockets of this tcpwatch")
 	f.BoolVar(&to.Abnormal, "abnormal", false, "only what is abnormal or impossible")
 	_ = cmd.RegisterFlagCompletionFunc("state", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		var names []cobra.Completion

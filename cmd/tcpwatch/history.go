@@ -23,6 +23,7 @@ type historyOptions struct {
 	globals *globals
 	capture captureFlags
 	filter  filter.Flags
+	owners  ownerFlags
 	output  string
 }
 
@@ -44,6 +45,7 @@ FILTER is asked about the end of a life, as in close_reason == "fin".`,
 	}
 	addFilterFlags(cmd, &o.filter)
 	addCaptureFlags(cmd, &o.capture)
+	addOwnerFlags(cmd, &o.owners)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or jsonl")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -65,8 +67,9 @@ func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) e
 	f.ResetReason = s.resetReason
 
 	w := o.writer(e, s)
-	queue := sink.NewQueue(&lives{f, w}, func(error) { s.stop() })
-	table := track.New(s.tableOptions(&o.capture, 0), queue)
+	owners := s.owners(o.owners, f)
+	queue := sink.NewQueue(owners.described(&lives{f, w}), func(error) { s.stop() })
+	table := track.New(s.tableOptions(&o.capture, 0), owners.feed(queue))
 	err = watch.New(s.source, table, queue.Flush).Run()
 	openLives(table, queue)
 	err = errors.Join(replayError(s, err), queue.Close(), closeWriter(w))

@@ -60,7 +60,8 @@ func runLive(ctx context.Context, e *env, o *liveOptions, args []string) error {
 
 // show runs the screen over a session until the user quits.
 func (o *liveOptions) show(ctx context.Context, e *env, s *session, f *filter.Filter) error {
-	table := track.New(s.tableOptions(&o.capture, o.capture.maxSockets), nothing{})
+	owners := s.owners(ownerFlags{}, f)
+	table := track.New(s.tableOptions(&o.capture, o.capture.maxSockets), owners.feed(nothing{}))
 	w := watch.New(s.source, table, nil)
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run() }()

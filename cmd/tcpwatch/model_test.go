@@ -28,7 +28,7 @@ func runVerb(t *testing.T, newCommand func(*env) *cobra.Command, width int, args
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetOut(&stdout)
 	cmd.SetErr(&stderr)
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // of nil cobra would make those of the test
 	err := cmd.ExecuteContext(context.Background())
 	if stderr.Len() > 0 {
 		t.Errorf("stderr: %s", stderr.String())

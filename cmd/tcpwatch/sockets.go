@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/cgroup"
 	"github.com/tcpwatch/tcpwatch/internal/filter"
 	"github.com/tcpwatch/tcpwatch/internal/found"
 	"github.com/tcpwatch/tcpwatch/internal/probe"
@@ -23,6 +25,8 @@ import (
 type socketsOptions struct {
 	globals *globals
 	filter  filter.Flags
+	owners  ownerFlags
+	holders bool
 	output  string
 }
 
@@ -32,7 +36,9 @@ func newSocketsCommand(e *env, g *globals) *cobra.Command {
 		Use:   "sockets [FILTER]",
 		Short: "One inventory of now: every TCP socket of every network namespace",
 		Long: `Lists every TCP socket of every network namespace, TIME_WAIT and SYN_RECV
-mini-sockets included, with its owner. A socket that was reset but is still held
+mini-sockets included, with its owner. Of a listener, as in ss, RECV-Q is the
+length of its accept queue and SEND-Q the limit; -o wide adds its SYN queue and
+what its network namespace counted, such as listen overflows. A socket that was reset but is still held
 by a file descriptor, which ss does not show, is listed as "CLOSE (held)". With
 -r it lists what there was at the end of a recording.`,
 		Example: `  tcpwatch sockets --state CLOSE_WAIT
@@ -43,6 +49,8 @@ by a file descriptor, which ss does not show, is listed as "CLOSE (held)". With
 		},
 	}
 	addFilterFlags(cmd, &o.filter)
+	addOwnerFlags(cmd, &o.owners)
+	cmd.Flags().BoolVar(&o.holders, "holders", false, "json: list every file descriptor of each socket, not only the first")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, wide, json, jsonl or csv")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(streamOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -71,14 +79,23 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	defer snapshot.Close()
 
 	w := o.writer(e, epoch(e))
-	sockets := found.New(only{f, w})
+	f.Self = uint32(os.Getpid())
+	owners := &owners{resolver: cgroup.NewResolver(cgroup.Options{Cmdline: o.owners.cmdline}), await: true}
+	counted := countedNamespaces{to: only{f, owners, w}}
+	queues := found.NewQueues(&counted)
+	sockets := found.New(queues)
+	sockets.All = o.holders
 	if err := sockets.Read(snapshot); err != nil {
 		return err
 	}
+	queues.Finish(snapshot)
 	if err := closeWriter(w); err != nil {
 		return err
 	}
 	o.summarize(e.stderr, append(p.Losses, snapshot.Losses()...))
+	if o.output == "wide" && !o.globals.quiet {
+		counted.print(e.stderr)
+	}
 	return nil
 }
 
@@ -93,8 +110,8 @@ func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) e
 	var end leftovers
 	table := track.New(track.Options{Replay: true}, &end)
 	err = replayError(s, watch.New(s.source, table, nil).Run())
-	table.Inventory(end.time, only{f, w})
-	end.list(only{f, w})
+	table.Inventory(end.time, only{f, nil, w})
+	end.list(only{f, nil, w})
 	return errors.Join(err, closeWriter(w))
 }
 
@@ -133,52 +150,49 @@ func (o *socketsOptions) summarize(w io.Writer, losses []probe.Loss) {
 }
 
 // leftovers is a Sink that notes what a table tells of and does not keep: the
-// mini-sockets that were found, and the time.
+// requests that were found, and the time.
 type leftovers struct {
-	time  uint64
-	minis []track.Observation
+	time     uint64
+	requests []track.Observation
 }
 
 // Observe implements track.Sink.
 func (l *leftovers) Observe(o *track.Observation) {
-	ev := &o.Event
-	l.time = max(l.time, ev.Time)
-	if ev.Kind == events.Inventory && (ev.To == model.TimeWait || ev.To == model.NewSynRecv) {
-		l.minis = append(l.minis, *o)
+	l.time = max(l.time, o.Event.Time)
+	if o.Event.Kind == events.Inventory && o.Event.To == model.NewSynRecv {
+		l.requests = append(l.requests, *o)
 	}
 }
 
 // requestLife is for how long a request is believed to last that was found, in ns:
-// until the kernel would first send its SYN-ACK again.
+// until the kernel would first send its SYN-ACK again. Nothing tells of its end.
 const requestLife = 1e9
 
-// list hands on those that are still there: nothing tells of their end, but when
-// it is due is known.
 func (l *leftovers) list(sink track.Sink) {
-	for i := range l.minis {
-		ev := &l.minis[i].Event
-		age := l.time - ev.Time
-		switch {
-		case ev.To == model.NewSynRecv && age >= requestLife, ev.To == model.TimeWait && age >= ev.Extra:
-			continue
-		case ev.To == model.TimeWait:
-			ev.Extra -= age
+	for i := range l.requests {
+		if o := &l.requests[i]; l.time-o.Event.Time < requestLife {
+			sink.Observe(o)
 		}
-		ev.Time = l.time
-		sink.Observe(&l.minis[i])
 	}
 }
 
 // only is a Sink that writes the found sockets that the user asked for.
 type only struct {
 	filter *filter.Filter
+	owners *owners // nil on replay
 	to     sink.Writer
 }
 
 // Observe implements track.Sink. The writers of an inventory write to memory
 // or keep the error until the end.
 func (s only) Observe(o *track.Observation) {
-	if o.Event.Kind == events.Inventory && s.filter.Match(o) {
+	if o.Event.Kind != events.Inventory {
+		return
+	}
+	if s.owners != nil {
+		s.owners.describe(o)
+	}
+	if s.filter.Match(o) {
 		_ = s.to.Write(o)
 	}
 }

@@ -18,6 +18,7 @@ type traceOptions struct {
 	globals   *globals
 	capture   captureFlags
 	filter    filter.Flags
+	owners    ownerFlags
 	output    string
 	inventory bool
 }
@@ -40,6 +41,7 @@ the JSON fields.`,
 	}
 	addFilterFlags(cmd, &o.filter)
 	addCaptureFlags(cmd, &o.capture)
+	addOwnerFlags(cmd, &o.owners)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, wide, json, jsonl or csv")
 	cmd.Flags().BoolVar(&o.inventory, "inventory", false, "text: also print the sockets that were there (the other outputs always do)")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(streamOutputs, cobra.ShellCompDirectiveNoFileComp))
@@ -63,8 +65,9 @@ func runTrace(ctx context.Context, e *env, o *traceOptions, args []string) error
 	defer s.close()
 	f.ResetReason = s.resetReason
 
-	queue := sink.NewQueue(&filtered{f, o.writer(e, s)}, func(error) { s.stop() })
-	table := track.New(s.tableOptions(&o.capture, 0), queue)
+	owners := s.owners(o.owners, f)
+	queue := sink.NewQueue(owners.described(&filtered{f, o.writer(e, s)}), func(error) { s.stop() })
+	table := track.New(s.tableOptions(&o.capture, 0), owners.feed(queue))
 	err = watch.New(s.source, table, queue.Flush).Run()
 	err = errors.Join(replayError(s, err), queue.Close())
 	o.globals.summarize(e.stderr, s, table.Stats(), queue.Lost())

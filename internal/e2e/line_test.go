@@ -28,7 +28,6 @@ type line struct {
 	Verdict, Rule, Why        string
 	Began                     string
 	Held                      bool
-	InStateNS                 *int64 `json:"in_state_ns"`
 	Kind, Where, Direction    string
 	Count                     uint64
 	CloseReason               string `json:"close_reason"`
@@ -37,6 +36,22 @@ type line struct {
 	History                   []struct{ State string }
 	Complete                  bool
 	Evidence                  struct{ Flags []string }
+
+	InState  *int64            `json:"in_state_ns"`
+	RecvQ    uint32            `json:"recv_q"`
+	SendQ    uint32            `json:"send_q"`
+	Listen   *backlog          `json:"listen"`
+	Counters map[string]uint64 `json:"netns_counters"`
+}
+
+// backlog is how full a listener's queues are.
+type backlog struct {
+	Accept      uint32 `json:"accept_queue"`
+	AcceptLimit uint32 `json:"accept_limit"`
+	SYN         uint32 `json:"syn_queue"`
+	SYNLimit    uint32 `json:"syn_limit"`
+	Young       uint32 `json:"syn_young"`
+	Unaccepted  *int   `json:"unaccepted"`
 }
 
 type person struct {

@@ -57,7 +57,7 @@ func TestRecordingEndsWithWhatIsThere(t *testing.T) {
 			continue
 		}
 		seen++
-		if l.InStateNS == nil {
+		if l.InState == nil {
 			t.Errorf("since when is not told of %v", &l)
 		}
 	}

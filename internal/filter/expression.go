@@ -26,6 +26,8 @@ type Expression struct {
 	program *vm.Program
 	vm      vm.VM
 	fields  Fields
+	// asksProcess: it names what only a look at the process tells.
+	asksProcess bool
 }
 
 // Compile compiles a FILTER expression: a yes-or-no question over Fields, with
@@ -47,8 +49,11 @@ func Compile(source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse filter: %s", explain(err))
 	}
-	return &Expression{program: program}, nil
+	return &Expression{program: program, asksProcess: processFields.MatchString(source)}, nil
 }
+
+// processFields may also occur in a text: then a process is looked at in vain.
+var processFields = regexp.MustCompile(`\b(container|unit|cmdline)\b`)
 
 func (x *Expression) run() bool {
 	out, err := x.vm.Run(x.program, x.fields)

@@ -20,13 +20,14 @@ type Fields struct {
 	Cookie      string   `expr:"cookie"`
 	Netns       int      `expr:"netns"`
 	NetnsCookie int      `expr:"netns_cookie"`
+	NetnsName   string   `expr:"netns_name"`
 	Family      string   `expr:"family"`
 	Laddr       string   `expr:"laddr"`
 	Lport       int      `expr:"lport"`
 	Raddr       string   `expr:"raddr"`
 	Rport       int      `expr:"rport"`
 	Role        string   `expr:"role"`
-	Owner       Person   `expr:"owner"`
+	Owner       Owner    `expr:"owner"`
 	Actor       Person   `expr:"actor"`
 	From        string   `expr:"from"`
 	To          string   `expr:"to"`
@@ -39,6 +40,9 @@ type Fields struct {
 	State       string   `expr:"state"`
 	Substate    string   `expr:"substate"`
 	RemainingNS int      `expr:"remaining_ns"`
+	End         string   `expr:"end"`
+	Successor   int      `expr:"successor"`
+	Mended      string   `expr:"mended"`
 	Began       string   `expr:"began"`
 	Held        bool     `expr:"held"`
 	RecvQ       int      `expr:"recv_q"`
@@ -56,14 +60,27 @@ type Fields struct {
 	DurationNS  int      `expr:"duration_ns"`
 	Complete    bool     `expr:"complete"`
 	Retransmits Again    `expr:"retransmits"`
+	Listen      Listen   `expr:"listen"`
+	Counters    Counters `expr:"netns_counters"`
 }
 
-// Person is an owner or an actor.
-type Person struct {
+// Owner is who a socket belongs to. Container, Unit and Cmdline are as they are,
+// not escaped.
+type Owner struct {
 	PID        int    `expr:"pid"`
 	Comm       string `expr:"comm"`
 	FD         int    `expr:"fd"`
 	Provenance string `expr:"provenance"`
+	Note       string `expr:"note"`
+	Container  string `expr:"container"`
+	Unit       string `expr:"unit"`
+	Cmdline    string `expr:"cmdline"`
+}
+
+// Person is an actor.
+type Person struct {
+	PID  int    `expr:"pid"`
+	Comm string `expr:"comm"`
 }
 
 // Again counts retransmits by kind.
@@ -96,12 +113,12 @@ func (f *Fields) of(o *track.Observation, reason func(uint32) string) {
 	ev := &o.Event
 	*f = Fields{
 		Event: ev.Kind.String(), MonoNS: int(ev.Time), Socket: int(o.ID),
-		Netns: int(ev.Netns), NetnsCookie: int(ev.NetnsCookie), Family: ev.Family.String(),
+		Netns: int(ev.Netns), NetnsCookie: int(ev.NetnsCookie), NetnsName: o.NetnsName, Family: ev.Family.String(),
 		Laddr: events.Addr(ev.Family, &ev.Saddr).String(), Lport: int(ev.Lport),
 		Raddr: events.Addr(ev.Family, &ev.Daddr).String(), Rport: int(ev.Rport),
-		Role: o.Role.String(), Owner: person(&o.Owner), Actor: Person{FD: -1},
+		Role: o.Role.String(), Owner: owner(&o.Owner, o.Process),
 		Verdict: o.Judgement.Verdict.String(), InStateNS: int(o.InState),
-		State: ev.To.String(), RemainingNS: -1, Count: int(o.Count),
+		State: ev.To.String(), RemainingNS: -1, Listen: noListen, Counters: noCounters, Count: int(o.Count),
 		Evidence: evidence(&ev.Evidence), Began: o.Began.String(),
 	}
 	if ev.Cookie != 0 {
@@ -111,7 +128,7 @@ func (f *Fields) of(o *track.Observation, reason func(uint32) string) {
 		f.Rule, f.Why = o.Judgement.Rule.String(), o.Judgement.Why()
 	}
 	if ev.Has(model.Owned) && !ev.Has(model.Inherited) {
-		f.Actor = Person{PID: int(ev.PID), Comm: printable.Comm(&ev.Comm), FD: -1}
+		f.Actor = Person{PID: int(ev.PID), Comm: printable.Comm(&ev.Comm)}
 	}
 	f.special(o, reason)
 }
@@ -125,9 +142,20 @@ func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 	case events.Inventory:
 		recv, send := record.Queues(ev)
 		f.RecvQ, f.SendQ = int(recv), int(send)
-		f.Held = ev.To == model.Close
-		if ev.To == model.TimeWait {
+		f.Held, f.Mended = ev.To == model.Close, o.Mended.String()
+		switch ev.To {
+		case model.TimeWait:
 			f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
+		case model.NewSynRecv:
+			f.Retransmits.SYNACK = int(ev.Count)
+		case model.Listen:
+			f.ofListener(o)
+		}
+	case events.Mini:
+		f.Substate, f.RemainingNS = ev.From.String(), int(ev.Extra)
+		if o.MiniEnded {
+			end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+			f.End, f.RemainingNS, f.Successor = end.String(), -1, int(o.Successor)
 		}
 	case events.Retransmit, events.SynAck:
 		f.Kind, f.Seq = o.Segment.String(), int(ev.Seq())
@@ -157,8 +185,12 @@ func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 	}
 }
 
-func person(w *events.Owner) Person {
-	return Person{PID: int(w.PID), Comm: printable.Comm(&w.Comm), FD: int(w.FD), Provenance: w.Provenance.String()}
+func owner(w *events.Owner, p *events.Process) Owner {
+	o := Owner{PID: int(w.PID), Comm: printable.Comm(&w.Comm), FD: int(w.FD), Provenance: w.Provenance.String(), Note: w.Note.String()}
+	if p != nil && w.Named() {
+		o.Container, o.Unit, o.Cmdline = p.Container, p.Unit, p.Cmdline
+	}
+	return o
 }
 
 func evidence(v *model.Evidence) Evidence {
@@ -172,14 +204,14 @@ func evidence(v *model.Evidence) Evidence {
 }
 
 // ofRow fills what a row of a list knows.
-func (f *Fields) ofRow(r *track.Row) {
+func (f *Fields) ofRow(r *track.Row, p *events.Process) {
 	*f = Fields{
 		Event: "inventory", Socket: int(r.ID), Netns: int(r.Netns), Family: r.Family.String(),
 		Laddr: events.Addr(r.Family, &r.Saddr).String(), Lport: int(r.Lport),
 		Raddr: events.Addr(r.Family, &r.Daddr).String(), Rport: int(r.Rport),
-		Role: r.Role.String(), Owner: person(&r.Owner), Actor: Person{FD: -1},
+		Role: r.Role.String(), Owner: owner(&r.Owner, p),
 		Verdict: r.Verdict.String(), State: r.State.String(), Step: int(r.Steps),
-		InStateNS: -1, RemainingNS: -1, RecvQ: int(r.Unread), Held: r.Facts&track.Ended != 0 && r.Facts&track.Destroyed == 0,
+		InStateNS: -1, RemainingNS: -1, Listen: noListen, Counters: noCounters, RecvQ: int(r.Unread), Held: r.Facts&track.Ended != 0 && r.Facts&track.Destroyed == 0,
 		Began: track.BeganSeen.String(),
 	}
 	if r.Cookie != 0 {

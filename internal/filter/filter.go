@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/cgroup"
 	"github.com/tcpwatch/tcpwatch/internal/printable"
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/model"
@@ -25,7 +26,9 @@ type Flags struct {
 	PID                []string
 	Comm               []string
 	Netns              []string
+	Container          []string
 	Abnormal           bool
+	NoSelf             bool // leave out what the watching process itself owns
 }
 
 // Filter is a question about a socket or a line. The zero value says yes. It
@@ -33,6 +36,10 @@ type Flags struct {
 type Filter struct {
 	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
 	ResetReason func(uint32) string
+	// Process tells what is known of the owner of a row; nil if nothing is.
+	Process func(*events.Owner) *events.Process
+	// Self is the process whose sockets NoSelf leaves out; 0 for none.
+	Self uint32
 
 	port, lport, rport []uint16
 	addr               []netip.Prefix
@@ -40,14 +47,16 @@ type Filter struct {
 	pid                []uint32
 	comm               []string
 	netns              []uint32
+	container          []string
 	abnormal           bool
+	noSelf             bool
 	expression         *Expression
 }
 
 // New compiles flags and an expression, which may be empty. netnsByName finds
 // a namespace that --netns names; numbers are inode numbers.
 func New(flags Flags, expression string, netnsByName func(string) (uint32, error)) (*Filter, error) {
-	f := &Filter{comm: flags.Comm, abnormal: flags.Abnormal}
+	f := &Filter{comm: flags.Comm, container: flags.Container, abnormal: flags.Abnormal, noSelf: flags.NoSelf}
 	var err error
 	for _, p := range []struct {
 		flag  string
@@ -149,6 +158,7 @@ type subject struct {
 	lport, rport uint16
 	netns        uint32
 	owner        *events.Owner
+	process      *events.Process
 	verdict      model.Verdict
 	from, to     model.State
 }
@@ -165,7 +175,7 @@ func (f *Filter) Match(o *track.Observation) bool {
 		from = ev.To
 	}
 	if !f.flagsMatch(&subject{
-		ev.Family, &ev.Saddr, &ev.Daddr, ev.Lport, ev.Rport, ev.Netns, &o.Owner, o.Judgement.Verdict, from, ev.To,
+		ev.Family, &ev.Saddr, &ev.Daddr, ev.Lport, ev.Rport, ev.Netns, &o.Owner, o.Process, o.Judgement.Verdict, from, ev.To,
 	}) {
 		return false
 	}
@@ -178,15 +188,19 @@ func (f *Filter) Match(o *track.Observation) bool {
 
 // MatchRow reports whether the user asked for this row.
 func (f *Filter) MatchRow(r *track.Row) bool {
+	var p *events.Process
+	if f.Process != nil && f.AsksProcess() {
+		p = f.Process(&r.Owner)
+	}
 	if !f.flagsMatch(&subject{
-		r.Family, &r.Saddr, &r.Daddr, r.Lport, r.Rport, r.Netns, &r.Owner, r.Verdict, r.State, r.State,
+		r.Family, &r.Saddr, &r.Daddr, r.Lport, r.Rport, r.Netns, &r.Owner, p, r.Verdict, r.State, r.State,
 	}) {
 		return false
 	}
 	if f.expression == nil {
 		return true
 	}
-	f.expression.fields.ofRow(r)
+	f.expression.fields.ofRow(r, p)
 	return f.expression.run()
 }
 
@@ -198,7 +212,8 @@ func (f *Filter) flagsMatch(s *subject) bool {
 		anyOf(f.pid, func(pid uint32) bool { return pid == s.owner.PID }) &&
 		anyOf(f.netns, func(n uint32) bool { return n == s.netns }) &&
 		(!f.abnormal || s.verdict >= model.Abnormal) &&
-		f.addrMatches(s) && f.commMatches(s)
+		!(f.noSelf && f.Self != 0 && s.owner.Named() && s.owner.PID == f.Self) &&
+		f.addrMatches(s) && f.commMatches(s) && f.containerMatches(s)
 }
 
 // anyOf is true for no wishes at all.
@@ -223,6 +238,31 @@ func (f *Filter) commMatches(s *subject) bool {
 		ok, _ := path.Match(pattern, comm)
 		return ok || pattern == comm
 	})
+}
+
+// containerMatches compares as docker does, by the first digits of an id, or by
+// the name.
+func (f *Filter) containerMatches(s *subject) bool {
+	if len(f.container) == 0 {
+		return true
+	}
+	if s.process == nil || s.process.Container == "" || !s.owner.Named() {
+		return false
+	}
+	c := s.process.Container
+	return anyOf(f.container, func(wish string) bool {
+		ok, _ := path.Match(wish, c)
+		return ok || c == wish || len(wish) >= minContainer && cgroup.Short(c) != c && strings.HasPrefix(c, wish)
+	})
+}
+
+// minContainer is how many digits of an id are enough to mean it.
+const minContainer = 4
+
+// AsksProcess reports whether the answer may depend on an owner's container, unit
+// or command line.
+func (f *Filter) AsksProcess() bool {
+	return len(f.container) > 0 || f.expression != nil && f.expression.asksProcess
 }
 
 // CompileRow returns the question about a row that the flags of f and another

@@ -134,6 +134,13 @@ func TestExpressions(t *testing.T) {
 		{`event == "reset" and reason == "TCP_STATE" and active`, edge(func(o *track.Observation) {
 			o.Event.Kind, o.Event.Extra, o.Event.Flags = events.ResetSent, 1, model.ActiveReset
 		}), true},
+		{`listen.accept_queue > listen.accept_limit and listen.syn_queue == 65 and listen.unaccepted == 4`, listening(true), true},
+		{`netns_counters.listen_overflows > 10 and netns_counters.abort_failed == -1`, listening(true), true},
+		{`listen.accept_queue == 4 and listen.syn_queue == -1 and listen.unaccepted == -1`, listening(false), true},
+		{`listen.accept_queue >= 0 or listen.unaccepted >= 0 or netns_counters.listen_drops >= 0`, edge(), false},
+		{`state == "NEW_SYN_RECV" and retransmits.synack == 3 and in_state_ns > duration("1s")`, edge(func(o *track.Observation) {
+			o.Event.Kind, o.Event.To, o.Event.Count, o.InState = events.Inventory, model.NewSynRecv, 3, 2e9
+		}), true},
 		{`event == "retransmit" and kind == "syn" and count > 1 and err == 113`, edge(func(o *track.Observation) {
 			o.Event.Kind, o.Segment, o.Count, o.Event.Err = events.Retransmit, track.SegmentSYN, 2, 113
 		}), true},
@@ -215,6 +222,8 @@ const contract = `event mono_ns socket cookie netns netns_cookie family laddr lp
 owner.pid owner.comm owner.fd owner.provenance actor.pid actor.comm from to in_state_ns verdict rule why
 evidence.err evidence.err_soft evidence.shutdown evidence.dead evidence.done evidence.owned evidence.snd_una
 evidence.snd_nxt evidence.rcv_nxt evidence.write_seq evidence.copied_seq evidence.bytes_acked evidence.bytes_received
+listen.accept_queue listen.accept_limit listen.syn_queue listen.syn_limit listen.syn_young listen.unaccepted
+netns_counters.listen_overflows netns_counters.listen_drops netns_counters.syncookies_sent
 state began held recv_q send_q substate remaining_ns kind seq count direction reason close_reason closed_by duration_ns
 retransmits.syn retransmits.synack retransmits.fin retransmits.data complete where`
 

@@ -61,7 +61,7 @@ func List() (found []Namespace, unreadable int, err error) {
 			unreadable++ // hidden; of a process that has just ended the kernel says the same
 		}
 	}
-	named, err := filepath.Glob("/run/netns/*")
+	named, err := filepath.Glob(namedDir + "/*")
 	if err != nil {
 		return nil, 0, fmt.Errorf("list /run/netns: %w", err)
 	}
@@ -165,4 +165,20 @@ func openInum(path string, inum uint32) (*os.File, error) {
 		return nil, errors.Join(os.ErrNotExist, err, f.Close())
 	}
 	return f, nil
+}
+
+// Cookie returns the cookie of the calling thread's namespace: unlike its
+// number it is never used again. 0 if the kernel does not tell (SO_NETNS_COOKIE,
+// Linux 5.14).
+func Cookie() uint64 {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = unix.Close(fd) }()
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0
+	}
+	return cookie
 }

@@ -52,6 +52,13 @@ func tryTaskBTF() error {
 	return tryProgram(ebpf.AttachTraceRawTp, "inet_sock_set_state", asm.FnGetCurrentTaskBtf.Call())
 }
 
+// tryReadMemory reads the kernel's memory, which lockdown=confidentiality forbids.
+func tryReadMemory() error {
+	return tryProgram(ebpf.AttachTraceRawTp, "inet_sock_set_state",
+		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, -8), asm.Mov.Imm(asm.R2, 8), asm.Mov.Imm(asm.R3, 0),
+		asm.FnProbeReadKernel.Call())
+}
+
 func trySkStorage() error {
 	number := &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
 	m, err := ebpf.NewMap(&ebpf.MapSpec{

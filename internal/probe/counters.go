@@ -10,11 +10,16 @@ import (
 //
 //	fired = Seen + Nested
 //	Seen  = Filtered + Lost + delivered to the reader
+//
+// Of the timers' hooks, which fire for every timer of the machine, only the
+// firings for mini-sockets are in the first sum. None of them can nest: the
+// kernel starts and cancels timers with interrupts off, and lets them expire one
+// after the other (kernel/time/timer.c); a miss of any other timer would count.
 type Counters struct {
 	Program  string
 	Hook     string
 	Seen     uint64 // times the program ran
-	Filtered uint64 // not a TCP socket's
+	Filtered uint64 // not a TCP socket's, or told of by another event
 	Lost     uint64 // no room in the ring
 	Nested   uint64 // skipped by the kernel, because it was running on that CPU, and not rescued
 	Rescued  uint64 // skipped by the kernel, and recorded by the second copy

@@ -13,6 +13,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/bpf"
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/netns"
+	"github.com/tcpwatch/tcpwatch/internal/snmp"
 )
 
 // batchSize is how many found sockets are handed over at a time.
@@ -20,14 +21,20 @@ const batchSize = 256
 
 // inventory walks the holders of every visible file descriptor and the TCP
 // sockets of every reachable network namespace, and hands them to emit in
-// batches that emit may keep. It returns the namespaces it walked and what it
-// could not look at.
-func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) (walked []uint32, losses []Loss, err error) {
+// batches that emit may keep. It returns the namespaces it walked, with their
+// counters or nil, and what it could not look at.
+func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	// The holders come first: they give listeners their owners, which children
 	// born during the rest inherit.
 	if err := walk(ctx, p.iters[bpf.TcpwatchProgHolders], emit); err != nil {
 		return nil, nil, err
 	}
+	return p.walkAll(ctx, emit)
+}
+
+// walkAll walks the TCP sockets of every reachable network namespace, as
+// inventory does.
+func (p *Probe) walkAll(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	it := p.iters[bpf.TcpwatchProgInventory]
 	caps, err := Effective()
 	if err != nil {
@@ -42,8 +49,8 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		more, err := p.walkSockets(ctx, it, emit)
-		return []uint32{own.Inum}, append(more, loss), err
+		more, err := p.walkNamespace(ctx, own, it, emit)
+		return map[uint32]*events.Counters{own.Inum: readCounters(own.Inum, &more)}, append(more, loss), err
 	}
 	namespaces, unreadable, err := netns.List()
 	if err != nil {
@@ -55,9 +62,12 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 			"reading /proc/PID/ns/net needs CAP_SYS_PTRACE",
 		})
 	}
+	walked = map[uint32]*events.Counters{}
 	for _, ns := range namespaces {
+		var counters *events.Counters
 		err := ns.In(func() error {
-			more, err := p.walkSockets(ctx, it, emit)
+			more, err := p.walkNamespace(ctx, ns, it, emit)
+			counters = readCounters(ns.Inum, &more)
 			losses = append(losses, more...)
 			return err
 		})
@@ -71,9 +81,29 @@ func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) 
 		if err != nil {
 			return walked, losses, err
 		}
-		walked = append(walked, ns.Inum)
+		walked[ns.Inum] = counters
 	}
 	return walked, losses, nil
+}
+
+// walkNamespace walks the TCP sockets of the calling thread's network namespace,
+// which is ns, and says so.
+func (p *Probe) walkNamespace(ctx context.Context, ns netns.Namespace, it *link.Iter, emit func([]events.Event) error) (losses []Loss, err error) {
+	done := events.Event{Kind: events.Walked, Time: now(), Netns: ns.Inum, NetnsCookie: netns.Cookie(), InState: -1}
+	if losses, err = p.walkSockets(ctx, it, emit); err != nil {
+		return losses, err
+	}
+	return losses, emit([]events.Event{done})
+}
+
+// readCounters reads those of the calling thread's network namespace.
+func readCounters(inum uint32, losses *[]Loss) *events.Counters {
+	c, err := snmp.Read()
+	if err != nil {
+		*losses = append(*losses, Loss{fmt.Sprintf("counters of network namespace %d", inum), err.Error()})
+		return nil
+	}
+	return &c
 }
 
 // walkSockets walks the TCP sockets of the calling thread's network namespace.

@@ -44,7 +44,8 @@ type Live struct {
 	record ringbuf.Record
 
 	found   inventoryQueue
-	looking bool // the inventory is under way
+	looking bool // an inventory is under way
+	looks   looks
 	batch   []events.Event
 	turns   int // batches that may still be taken before the next pass
 
@@ -85,9 +86,10 @@ func (p *Probe) Live(ctx context.Context) (*Live, error) {
 	l.graces, l.closing, l.graced = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	reader.SetDeadline(past)
 	go l.grace()
+	l.looks.ctx = ctx
+	l.tellTimers()
 	if !p.options.NoInventory {
-		l.found = p.startInventory(ctx)
-		l.looking = true
+		l.look()
 	} else {
 		l.queue = append(l.queue, events.Event{Kind: events.Found, Time: now(), InState: -1})
 	}
@@ -175,6 +177,7 @@ func (l *Live) pass() error {
 	if err := l.countLost(); err != nil {
 		return err
 	}
+	l.lookIfDue()
 	l.takeInventory()
 	l.turns = batchesAPass - 1
 	switch {
@@ -205,9 +208,10 @@ func (l *Live) sleep() error {
 	if err := l.armed.Set(uint32(1)); err != nil {
 		return fmt.Errorf("arm wake-up: %w", err)
 	}
-	if l.reader.AvailableBytes() > 0 || l.stopping.Load() || l.isClosing() {
+	if l.reader.AvailableBytes() > 0 || l.stopping.Load() || l.isClosing() || l.lookDue() {
 		return l.disarm()
 	}
+	defer l.wakeToLook().Stop()
 	select {
 	case l.graces <- struct{}{}:
 	default: // one is asked for already, and has not begun
@@ -337,13 +341,8 @@ func (l *Live) takeInventory() {
 	default:
 		return
 	}
-	l.looking = false
 	l.quiet = 0 // or the reader could sleep on what is queued here
-	l.losses = l.found.losses
-	if l.found.err != nil && !errors.Is(l.found.err, context.Canceled) {
-		l.losses = append(l.losses, Loss{"sockets that existed before the start", l.found.err.Error()})
-	}
-	l.queue = append(l.queue, events.Event{Kind: events.Found, Time: now(), InState: -1})
+	l.lookedAround()
 }
 
 // Wake makes a blocked Next deliver a Tick soon.
@@ -371,6 +370,8 @@ func (l *Live) Close() error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	l.closed = true
-	l.found.stop()
+	if l.looking {
+		l.found.stop()
+	}
 	return l.reader.Close()
 }

@@ -29,10 +29,13 @@ type Options struct {
 	// BTF names a file with the running kernel's types, for where BTFPath is
 	// hidden. "" is BTFPath.
 	BTF string
+	// TimeWait says how to watch mini-sockets.
+	TimeWait TimeWait
 
 	without  func(*Features) // tests take away what the kernel offers
 	verifier ebpf.LogLevel   // and ask for the verifier's log
 	lockdown bool            // programs must not read the kernel's memory
+	kallsyms func(wanted func(string) bool) ([]code, error)
 }
 
 // DefaultRingSize is the ring buffer's size in bytes: room for about 50,000
@@ -69,6 +72,7 @@ type Probe struct {
 	iters   map[string]*link.Iter
 	cpus    *ebpf.Memory
 	ncpu    int
+	timers  timers
 
 	lastMisses  uint64 // of the state program, as of the newest reading
 	otherMisses uint64 // of all others
@@ -90,6 +94,9 @@ func Load(o Options) (*Probe, error) {
 		return nil, memlockError(err)
 	}
 	o.lockdown = lockedDown()
+	if o.kallsyms == nil {
+		o.kallsyms = readKallsyms
+	}
 	if o.BTF == "" {
 		return loadHere(o)
 	}
@@ -124,6 +131,10 @@ func loadHere(o Options) (_ *Probe, err error) {
 	if err != nil {
 		return nil, err
 	}
+	handler, err := p.findTimers(spec)
+	if err != nil {
+		return nil, err
+	}
 	if err := p.loadCollection(spec); err != nil {
 		return nil, err
 	}
@@ -137,6 +148,9 @@ func loadHere(o Options) (_ *Probe, err error) {
 	}
 	if err := p.attach(); err != nil {
 		return nil, err
+	}
+	if _, err := p.startTimers(handler); err != nil {
+		p.lose(lifeOfTimeWait, err.Error())
 	}
 	return p, nil
 }
@@ -162,7 +176,7 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 	}
 	for _, prog := range programs {
 		switch {
-		case p.options.InventoryOnly:
+		case p.options.InventoryOnly, prog.timers && !p.wantsTimers():
 			delete(spec.Programs, prog.name)
 		case !p.Features.Hooks[prog.hook]:
 			if prog.required {
@@ -192,6 +206,7 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 	}
 	constants := map[string]any{
 		bpf.TcpwatchVarPidnsDev: dev, bpf.TcpwatchVarPidnsIno: ino, bpf.TcpwatchVarTickNs: tick(),
+		bpf.TcpwatchVarMayReadMemory: tryReadMemory() == nil,
 	}
 	for i := range features {
 		if name := features[i].constant; name != "" {
@@ -281,7 +296,7 @@ func refusedProgram(spec *ebpf.CollectionSpec, err error) *program {
 func (p *Probe) attach() error {
 	for _, prog := range programs {
 		loaded, ok := p.coll.Programs[prog.name]
-		if !ok {
+		if !ok || prog.timers {
 			continue
 		}
 		l, err := link.AttachTracing(link.TracingOptions{Program: loaded})
@@ -333,6 +348,9 @@ func (p *Probe) Close() error {
 func (p *Probe) Attached() []string {
 	var hooks []string
 	for _, prog := range programs {
+		if prog.timers && !p.TimersOn() {
+			continue
+		}
 		if _, ok := p.coll.Programs[prog.name]; ok && !slices.Contains(hooks, prog.hook) {
 			hooks = append(hooks, prog.hook)
 		}

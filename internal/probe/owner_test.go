@@ -288,7 +288,7 @@ func TestListenersAreForgotten(t *testing.T) {
 	for _, ev := range r.seen {
 		if ev.To == model.Listen && ev.Lport == port {
 			kerneltest.Eventually(t, patience, func() bool { // memory is freed after a grace period
-				var owner [20]byte
+				var owner [32]byte
 				return errors.Is(p.coll.Maps[bpf.TcpwatchMapListeners].Lookup(ev.SK, &owner), ebpf.ErrKeyNotExist)
 			}, "the listener to be forgotten")
 			return

@@ -3,13 +3,13 @@ package probe
 import (
 	"context"
 	"io"
-	"slices"
 
 	"github.com/tcpwatch/tcpwatch/events"
 )
 
 // Snapshot is the Source of one inventory: each fd that holds a TCP socket
-// (Holder), then each TCP socket (Inventory), then Found.
+// (Holder), then each TCP socket (Inventory), then the fds of sockets that seemed
+// to have none (Holder), then those that have none (Unheld), then Found.
 type Snapshot struct {
 	queue inventoryQueue
 	batch []events.Event
@@ -20,7 +20,7 @@ var _ events.Source = (*Snapshot)(nil)
 
 // Snapshot starts an inventory. The Probe must outlive it.
 func (p *Probe) Snapshot(ctx context.Context) *Snapshot {
-	return &Snapshot{queue: p.startInventory(ctx)}
+	return &Snapshot{queue: startInventory(ctx, p.census)}
 }
 
 // Next implements events.Source.
@@ -47,7 +47,14 @@ func (s *Snapshot) Next(ev *events.Event) error {
 
 // Walked reports whether the TCP sockets of a namespace were walked, once Next
 // has returned Found. Of another one only what an fd holds is known.
-func (s *Snapshot) Walked(netns uint32) bool { return slices.Contains(s.queue.walked, netns) }
+func (s *Snapshot) Walked(netns uint32) bool {
+	_, ok := s.queue.walked[netns]
+	return ok
+}
+
+// Counters returns those of a namespace that was walked, nil if they could not
+// be read, once Next has returned Found.
+func (s *Snapshot) Counters(netns uint32) *events.Counters { return s.queue.walked[netns] }
 
 // Losses returns what the inventory could not look at, once Next has returned
 // Found.
@@ -66,19 +73,24 @@ type inventoryQueue struct {
 	cancel  context.CancelFunc
 }
 
+// inventoryFunc hands an inventory to emit in batches that emit may keep. It
+// returns the namespaces it walked and what it could not look at.
+type inventoryFunc func(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error)
+
 // inventoryResult is valid once batches is closed.
 type inventoryResult struct {
-	walked []uint32
+	walked map[uint32]*events.Counters
 	losses []Loss
 	err    error
 }
 
-func (p *Probe) startInventory(ctx context.Context) inventoryQueue {
+// startInventory runs take, which makes an inventory, beside the reader.
+func startInventory(ctx context.Context, take inventoryFunc) inventoryQueue {
 	ctx, cancel := context.WithCancel(ctx)
 	q := inventoryQueue{inventoryResult: &inventoryResult{}, batches: make(chan []events.Event, 16), cancel: cancel}
 	go func() {
 		defer close(q.batches)
-		q.walked, q.losses, q.err = p.inventory(ctx, func(batch []events.Event) error {
+		q.walked, q.losses, q.err = take(ctx, func(batch []events.Event) error {
 			select {
 			case q.batches <- batch:
 				return nil

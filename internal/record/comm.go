@@ -7,10 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// parseComm undoes the escapes of package printable, so that a name that was
-// escaped once is not escaped again. A process name has at most 15 bytes.
+// parseComm reads a process name, which has at most 15 bytes.
 func parseComm(s string) (comm [16]byte, err error) {
-	raw := make([]byte, 0, 16)
+	raw, err := unescapeAll(s)
+	if err != nil {
+		return comm, err
+	}
+	if len(raw) > len(comm) {
+		return comm, fmt.Errorf("parse name: %d bytes, want at most %d", len(raw), len(comm))
+	}
+	copy(comm[:], raw)
+	return comm, nil
+}
+
+// unescapeAll undoes the escapes of package printable, so that a name that was
+// escaped once is not escaped again.
+func unescapeAll(s string) (raw []byte, err error) {
+	raw = make([]byte, 0, 16)
 	for len(s) > 0 {
 		if s[0] != '\\' {
 			_, n := utf8.DecodeRuneInString(s)
@@ -18,14 +31,10 @@ func parseComm(s string) (comm [16]byte, err error) {
 			continue
 		}
 		if raw, s, err = unescape(raw, s); err != nil {
-			return comm, err
+			return nil, err
 		}
 	}
-	if len(raw) > len(comm) {
-		return comm, fmt.Errorf("parse name: %d bytes, want at most %d", len(raw), len(comm))
-	}
-	copy(comm[:], raw)
-	return comm, nil
+	return raw, nil
 }
 
 // unescape reads the escape that s begins with: \\, \xNN, \uNNNN or \UNNNNNNNN.

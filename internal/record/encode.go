@@ -29,7 +29,7 @@ type Encoder struct {
 // for hostile names.
 func (e *Encoder) Append(b []byte, o *track.Observation) []byte {
 	ev := &o.Event
-	if ev.Kind == events.Closed && ev.Recorded != nil {
+	if (ev.Kind == events.Closed || ev.Kind == events.Mini) && ev.Recorded != nil {
 		return append(appendLine(b, ev.Recorded.Line), '\n')
 	}
 	name := ev.Kind.String()
@@ -48,6 +48,9 @@ func (e *Encoder) Append(b []byte, o *track.Observation) []byte {
 	case events.Inventory:
 		b = identity(b, o)
 		b = inventory(b, o)
+	case events.Mini:
+		b = identity(b, o)
+		b = timeWait(b, o)
 	case events.Retransmit, events.SynAck:
 		b = identity(b, o)
 		b = retransmit(b, o)
@@ -93,6 +96,9 @@ func identity(b []byte, o *track.Observation) []byte {
 	if ev.NetnsCookie != 0 {
 		b = number(b, "netns_cookie", ev.NetnsCookie)
 	}
+	if o.NetnsName != "" {
+		b = text(b, "netns_name", printable.String(o.NetnsName))
+	}
 	b = text(b, "family", ev.Family.String())
 	b = append(b, `,"laddr":"`...)
 	b = events.Addr(ev.Family, &ev.Saddr).AppendTo(b)
@@ -104,7 +110,7 @@ func identity(b []byte, o *track.Observation) []byte {
 	b = number(b, "rport", uint64(ev.Rport))
 	b = text(b, "role", o.Role.String())
 	b = append(b, `,"owner":{`...)
-	b = ownerFields(b, &o.Owner)
+	b = owner(b, o)
 	b = append(b, '}')
 	if ev.Has(model.Owned) && !ev.Has(model.Inherited) && ev.Kind != events.Closed && ev.Kind != events.Inventory {
 		b = append(b, `,"actor":{"pid":`...)
@@ -113,21 +119,6 @@ func identity(b []byte, o *track.Observation) []byte {
 		b = append(b, '}')
 	}
 	return b
-}
-
-func ownerFields(b []byte, w *events.Owner) []byte {
-	if w.Provenance == events.ProvenanceExact || w.Provenance == events.ProvenanceInherited {
-		b = append(b, `"pid":`...)
-		b = strconv.AppendUint(b, uint64(w.PID), 10)
-		b = appendComm(b, &w.Comm)
-		if w.FD >= 0 {
-			b = number(b, "fd", uint64(w.FD))
-		}
-		b = append(b, ',')
-	}
-	b = append(b, `"provenance":"`...)
-	b = append(b, w.Provenance.String()...)
-	return append(b, '"')
 }
 
 // appendComm appends a process name: as it is, if nothing in it needs a second
@@ -187,15 +178,45 @@ func inventory(b []byte, o *track.Observation) []byte {
 	if ev.To == model.Close {
 		b = append(b, `,"held":true`...)
 	}
+	if o.Mended != track.MendedNothing {
+		b = text(b, "mended", o.Mended.String())
+	}
 	recvQ, sendQ := Queues(ev)
 	b = number(b, "recv_q", uint64(recvQ))
 	b = number(b, "send_q", uint64(sendQ))
 	b = text(b, "verdict", o.Judgement.Verdict.String())
-	if ev.To == model.TimeWait || ev.To == model.NewSynRecv {
+	switch ev.To {
+	case model.Listen:
+		return listen(b, o)
+	case model.NewSynRecv:
+		b = halfOpen(b, ev)
+		fallthrough
+	case model.TimeWait:
 		b = number(b, "snd_nxt", uint64(ev.SndNxt))
 		return number(b, "rcv_nxt", uint64(ev.RcvNxt))
 	}
 	return evidence(b, &ev.Evidence)
+}
+
+// timeWait says how a mini-socket began, or how it ended.
+func timeWait(b []byte, o *track.Observation) []byte {
+	ev := &o.Event
+	b = text(b, "substate", ev.From.String())
+	if o.MiniEnded {
+		if o.InState >= 0 {
+			b = number(b, "in_state_ns", uint64(o.InState))
+		}
+		end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+		b = text(b, "end", end.String())
+		if o.Successor != 0 {
+			b = number(b, "successor", o.Successor)
+		}
+		b = judgement(b, o.Judgement, 0)
+	} else {
+		b = number(b, "remaining_ns", ev.Extra)
+	}
+	b = number(b, "snd_nxt", uint64(ev.SndNxt))
+	return number(b, "rcv_nxt", uint64(ev.RcvNxt))
 }
 
 // Queues returns what ss shows as Recv-Q and Send-Q of a found socket: of a

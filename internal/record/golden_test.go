@@ -44,12 +44,20 @@ func kinds() []*track.Observation {
 		o.Judgement, o.LostSince = model.Judgement{Verdict: model.Impossible, Rule: model.RuleUnknownState}, 4
 	})
 	found := func(o *track.Observation) { o.Event.Kind, o.Began = events.Inventory, track.BeganInPast }
-	add(func(o *track.Observation) { found(o); o.Event.To, o.Event.Extra = model.Listen, 3|128<<32 })
+	add(func(o *track.Observation) {
+		found(o)
+		o.Event.To = model.Listen
+		o.Event.SetQueues(events.Queues{Accept: 3, AcceptLimit: 128, SYN: 65, SYNLimit: 64, Young: 60, Known: true})
+		o.Listen = &events.Listen{Unaccepted: 2, Counters: everyCounter()}
+	})
 	add(func(o *track.Observation) {
 		found(o)
 		o.Event.To, o.Event.From, o.Event.Extra = model.TimeWait, model.FinWait2, 59e9
 	})
-	add(func(o *track.Observation) { found(o); o.Event.To = model.NewSynRecv })
+	add(func(o *track.Observation) {
+		found(o)
+		o.Event.To, o.Event.Count, o.InState = model.NewSynRecv, 2, 3e9
+	})
 	add(func(o *track.Observation) { found(o); o.Event.To = model.Close })
 	add(func(o *track.Observation) {
 		o.Event.Kind, o.Event.To, o.Event.Extra, o.Event.Err = events.Retransmit, model.SynSent, 99|2<<32, 113
@@ -74,6 +82,14 @@ func kinds() []*track.Observation {
 	})
 	*add(func(*track.Observation) {}) = *open.Observation(9e9)
 	return all
+}
+
+func everyCounter() *events.Counters {
+	var c events.Counters
+	for n := range events.NumCounters {
+		c.Set(n, uint64(n)*7)
+	}
+	return &c
 }
 
 // lives returns a life that has ended and one that has not.
@@ -122,6 +138,12 @@ func TestLinesGolden(t *testing.T) {
 const documented = `event time mono_ns socket cookie netns netns_cookie family laddr lport raddr rport role
 owner owner.pid owner.comm owner.fd owner.provenance actor actor.pid actor.comm
 from to step in_state_ns verdict rule why state substate remaining_ns began held recv_q send_q snd_nxt rcv_nxt
+listen listen.accept_queue listen.accept_limit listen.syn_queue listen.syn_limit listen.syn_young listen.unaccepted
+netns_counters netns_counters.listen_overflows netns_counters.listen_drops netns_counters.syncookies_sent
+netns_counters.syncookies_recv netns_counters.syncookies_failed netns_counters.req_q_full_do_cookies
+netns_counters.req_q_full_drop netns_counters.time_wait_overflow netns_counters.tw netns_counters.tw_recycled
+netns_counters.tw_killed netns_counters.embryonic_rsts netns_counters.abort_on_data netns_counters.abort_on_close
+netns_counters.abort_on_memory netns_counters.abort_on_timeout netns_counters.abort_on_linger netns_counters.abort_failed
 kind seq count err direction active reason where close_reason closed_by duration_ns complete
 retransmits retransmits.syn retransmits.synack retransmits.fin retransmits.data retransmits.failed
 history history.state history.ns

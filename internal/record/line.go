@@ -30,7 +30,8 @@ type Line struct {
 	Raddr       string    `json:"raddr"`
 	Rport       uint16    `json:"rport"`
 	Role        string    `json:"role"`
-	Owner       Person    `json:"owner"`
+	NetnsName   string    `json:"netns_name"`
+	Owner       Owner     `json:"owner"`
 	Actor       *Person   `json:"actor"`
 
 	From    string  `json:"from"`
@@ -57,6 +58,9 @@ type Line struct {
 	Where   string  `json:"where"`
 	Dir     string  `json:"direction"`
 	Active  bool    `json:"active"`
+	End     string  `json:"end"`
+	Next    uint64  `json:"successor"`
+	Mended  string  `json:"mended"`
 	Reason  string  `json:"reason"`
 	Close   string  `json:"close_reason"`
 	ClosedB string  `json:"closed_by"`
@@ -64,14 +68,9 @@ type Line struct {
 	Whole   bool    `json:"complete"`
 	Rtx     Again   `json:"retransmits"`
 	History []Stage `json:"history"`
-}
 
-// Person is an owner or an actor.
-type Person struct {
-	PID        uint32 `json:"pid"`
-	Comm       string `json:"comm"`
-	FD         *int32 `json:"fd"`
-	Provenance string `json:"provenance"`
+	Listen   *Backlog  `json:"listen"`
+	Counters *Counters `json:"netns_counters"`
 }
 
 // Again counts retransmits by kind.
@@ -130,7 +129,7 @@ func (l *Line) event(ev *events.Event, raw []byte, names *reasonNames) error {
 		return nil
 	}
 	switch l.Event {
-	case "transition", "inventory", "retransmit", "reset", "closed":
+	case "transition", "inventory", "retransmit", "reset", "closed", "time_wait":
 	default:
 		return errUnknownEvent
 	}
@@ -153,15 +152,48 @@ func (l *Line) event(ev *events.Event, raw []byte, names *reasonNames) error {
 		return l.reset(ev, names)
 	case "closed":
 		ev.Kind = events.Closed
-		var line bytes.Buffer
-		if err := json.Compact(&line, raw); err != nil {
-			return fmt.Errorf("parse line: %w", err)
+		if ev.Recorded.Line, err = asWritten(raw); err != nil {
+			return err
 		}
-		ev.Recorded.Line = line.Bytes()
 		ev.Recorded.Life, err = l.life()
 		return err
+	case "time_wait":
+		if ev.Recorded.Line, err = asWritten(raw); err != nil {
+			return err
+		}
+		return l.timeWait(ev)
 	}
 	return errUnknownEvent
+}
+
+// asWritten keeps a line that is handed on as it is.
+func asWritten(raw []byte) ([]byte, error) {
+	var line bytes.Buffer
+	if err := json.Compact(&line, raw); err != nil {
+		return nil, fmt.Errorf("parse line: %w", err)
+	}
+	return line.Bytes(), nil
+}
+
+func (l *Line) timeWait(ev *events.Event) error {
+	ev.Kind, ev.To = events.Mini, model.TimeWait
+	ev.Extra, ev.SndNxt, ev.RcvNxt = l.Remain, l.SndNxt, l.RcvNxt
+	var err error
+	if ev.From, err = parseState(l.Sub); err != nil {
+		return err
+	}
+	ev.Recorded.Mini = &events.MiniLife{Ended: l.End != "", Successor: l.Next}
+	if l.End == "" {
+		return nil
+	}
+	if l.InState != nil {
+		ev.InState = *l.InState
+	}
+	var ok bool
+	if ev.Recorded.Mini.End, ok = model.ParseTimeWaitEnd(l.End); !ok {
+		return fmt.Errorf("parse line: unknown end of a mini-socket %q", l.End)
+	}
+	return nil
 }
 
 func (l *Line) identity(ev *events.Event) (err error) {
@@ -191,11 +223,14 @@ func (l *Line) identity(ev *events.Event) (err error) {
 	if !ok {
 		return fmt.Errorf("parse line: unknown role %q", l.Role)
 	}
-	owner, err := l.Owner.owner()
+	name, err := unescapeAll(l.NetnsName)
 	if err != nil {
 		return err
 	}
-	ev.Recorded = &events.Recorded{Role: role, Owner: owner, Count: uint32(min(l.Count, math.MaxUint32))}
+	ev.Recorded = &events.Recorded{Role: role, NetnsName: string(name), Count: uint32(min(l.Count, math.MaxUint32))}
+	if err := l.Owner.recall(ev.Recorded); err != nil {
+		return err
+	}
 	if rule, ok := model.ParseRule(l.Rule); ok {
 		verdict, _ := model.ParseVerdict(l.Verdict)
 		ev.Recorded.Judgement = model.Judgement{Verdict: verdict, Rule: rule}
@@ -217,20 +252,6 @@ func address(s string, family events.Family, to *[16]byte) error {
 	}
 	copy(to[:], a.AsSlice())
 	return nil
-}
-
-func (p *Person) owner() (events.Owner, error) {
-	w := events.Owner{PID: p.PID, FD: -1}
-	var ok bool
-	if w.Provenance, ok = events.ParseProvenance(p.Provenance); !ok {
-		return w, fmt.Errorf("parse owner: unknown provenance %q", p.Provenance)
-	}
-	if p.FD != nil {
-		w.FD = *p.FD
-	}
-	var err error
-	w.Comm, err = parseComm(p.Comm)
-	return w, err
 }
 
 func (l *Line) transition(ev *events.Event) error {
@@ -255,6 +276,7 @@ func (l *Line) transition(ev *events.Event) error {
 
 func (l *Line) inventory(ev *events.Event) error {
 	ev.Kind = events.Inventory
+	ev.Recorded.Mended = l.Mended
 	var err error
 	if ev.To, err = parseState(l.State); err != nil {
 		return err
@@ -268,8 +290,9 @@ func (l *Line) inventory(ev *events.Event) error {
 		fallthrough
 	case model.NewSynRecv:
 		ev.SndNxt, ev.RcvNxt = l.SndNxt, l.RcvNxt
+		l.halfOpen(ev)
 	case model.Listen:
-		ev.Extra = uint64(l.RecvQ) | uint64(l.SendQ)<<32
+		l.listener(ev)
 	}
 	return nil
 }

@@ -66,7 +66,17 @@ func scene(seed uint64) []events.Event {
 				k.ev.Family, k.ev.Saddr, k.ev.Daddr = events.IPv6, [16]byte{0x20, 1, 0xd, 0xb8, 15: 1}, [16]byte{10: 0xff, 11: 0xff, 12: 10, 15: byte(id)}
 			}
 			socks = append(socks, k)
-			switch rng.IntN(4) {
+			switch rng.IntN(6) {
+			case 4:
+				k.state = model.Listen
+				add(k, events.Inventory, 0, k.state, func(ev *events.Event) {
+					ev.Flags, ev.Rport = model.HasSocket, 0
+					ev.SetQueues(events.Queues{Accept: rng.Uint32N(9), AcceptLimit: 128, SYN: rng.Uint32(), SYNLimit: 64, Young: rng.Uint32N(3), Known: rng.IntN(3) > 0})
+				})
+			case 5:
+				add(k, events.Inventory, 0, model.NewSynRecv, func(ev *events.Event) {
+					ev.Evidence, ev.Count = model.Evidence{SndNxt: 4, RcvNxt: 5, BytesAcked: rng.Uint64N(3) * 1e9}, uint8(rng.IntN(256))
+				})
 			case 0:
 				k.state = model.Established
 				add(k, events.Inventory, 0, k.state, func(ev *events.Event) { ev.Flags = 0 })

@@ -14,7 +14,7 @@ func consistent(t *Table) error {
 	for _, l := range []struct {
 		name string
 		list *list
-	}{{"free", &t.arena.free}, {"closed", &t.closed}, {"ending", &t.ending}, {"waiting", &t.waiting}, {"untold", &t.untold}} {
+	}{{"free", &t.arena.free}, {"closed", &t.closed}, {"ending", &t.ending}, {"waiting", &t.waiting}, {"untold", &t.untold}, {"presumed", &t.presumed}, {"leaving", &t.leaving}, {"reused", &t.reused}} {
 		if err := linked(&t.arena, l.list, l.name, where); err != nil {
 			return err
 		}
@@ -42,6 +42,30 @@ func consistent(t *Table) error {
 		}
 		where[slot] = "table"
 	}
+	retired, waiting := 0, 0
+	for _, e := range t.byTuple.entries {
+		if e.slot == 0 {
+			continue
+		}
+		s := t.arena.at(e.slot - 1)
+		if !s.Mini.indexed() || t.keyOf(s) != e.sk {
+			return fmt.Errorf("life %d has a tuple and no mini-socket: stage %d", s.ID, s.Mini.stage)
+		}
+		if s.Mini.Waiting() {
+			waiting++
+		}
+		if !s.Is(Retired) {
+			continue
+		}
+		retired++
+		if got, want := where[s.slot], listOf(s); got != want {
+			return fmt.Errorf("waiting life %d with facts %b is in list %q, want %q", s.ID, s.Facts, got, want)
+		}
+		where[s.slot] = "waiting by tuple"
+	}
+	if retired != t.retiredWaiting || waiting != t.stats.Waiting {
+		return fmt.Errorf("%d retired lives and %d mini-sockets wait, counted are %d and %d", retired, waiting, t.retiredWaiting, t.stats.Waiting)
+	}
 	if len(where) != int(t.arena.used) {
 		return fmt.Errorf("%d slots are accounted for, %d handed out", len(where), t.arena.used)
 	}
@@ -49,7 +73,7 @@ func consistent(t *Table) error {
 	if want := [...]int{open, held, int(t.closed.n)}; got != want {
 		return fmt.Errorf("open, held, closed are counted %v, and are %v", got, want)
 	}
-	if n := t.bySK.n + int(t.closed.n); n > t.options.MaxSockets {
+	if n := t.bySK.n + t.retiredWaiting + int(t.closed.n); n > t.options.MaxSockets {
 		return fmt.Errorf("%d sockets, want at most %d", n, t.options.MaxSockets)
 	}
 	return nil
@@ -63,6 +87,12 @@ func listOf(s *Socket) string {
 		return "untold"
 	case s.Is(Ended) && !s.Is(Reported):
 		return "ending"
+	case s.Mini.stage == miniPresumed:
+		return "presumed"
+	case s.Mini.stage == miniLeaving:
+		return "leaving"
+	case s.Mini.stage == miniReused:
+		return "reused"
 	}
 	return ""
 }

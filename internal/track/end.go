@@ -10,7 +10,7 @@ func (t *Table) settle(time uint64) {
 	for t.ending.n > 0 {
 		s := t.arena.at(t.ending.head)
 		if time-s.EndTime < lateEvidence || time < s.EndTime {
-			return
+			break
 		}
 		t.arena.remove(&t.ending, s.slot)
 		t.report(s)
@@ -21,14 +21,20 @@ func (t *Table) settle(time uint64) {
 			t.release(s)
 		}
 	}
+	t.settleMinis(time)
 }
 
-// report judges an ended life and hands it to the sink, once.
+// report judges an ended life and hands it to the sink, once. The mini-socket
+// that follows is told of after it.
 func (t *Table) report(s *Socket) {
 	s.Facts |= Reported
-	if s.Is(Filtered) {
-		return // the recording's own line tells more
+	if !s.Is(Filtered) { // the recording's own line tells more
+		t.tellEnd(s)
 	}
+	t.enlist(s)
+}
+
+func (t *Table) tellEnd(s *Socket) {
 	if t.losses != s.lossMark {
 		s.Facts |= Incomplete
 	}
@@ -119,7 +125,7 @@ func (t *Table) notice(ev *events.Event) {
 		t.obs.Count = t.countRetransmit(s, ev, t.obs.Segment)
 	case events.ResetSent, events.ResetReceived:
 		if s != nil {
-			s.noticeReset(ev)
+			t.noticeReset(s, ev)
 		}
 	}
 	if s == nil || ev.Kind == events.SynAck {
@@ -158,10 +164,13 @@ const resetWindow = 1e6
 // not an answer to some stray segment long before.
 func (s *Socket) resetAtEnd() bool { return s.ResetTime+resetWindow >= s.EndTime }
 
-func (s *Socket) noticeReset(ev *events.Event) {
+func (t *Table) noticeReset(s *Socket, ev *events.Event) {
 	if ev.Kind == events.ResetReceived {
 		s.Facts |= ResetIn
 		return
+	}
+	if s.Mini.Presumed() && s.Mini.Substate == model.FinWait2 {
+		t.forgetMini(s) // that was no beginning of a mini-socket
 	}
 	s.Facts |= ResetOut
 	s.ResetTime = ev.Time

@@ -12,13 +12,22 @@ import (
 // so that no older event can contradict it, and when both halves of the
 // inventory, the fd and the row, are in.
 func (t *Table) find(ev *events.Event) {
+	if ev.Kind == events.Holder && ev.Subflows() {
+		t.noteAbove(ev)
+		return
+	}
 	switch ev.To {
-	case model.TimeWait, model.NewSynRecv:
+	case model.TimeWait:
+		if ev.Kind == events.Inventory {
+			t.findMini(ev)
+		}
+		return
+	case model.NewSynRecv:
 		if ev.Kind == events.Holder {
 			return // an fd of a full socket only: a kernel that we do not know
 		}
-		// No event will ever end them here: they are shown, not kept.
-		t.obs.InState = -1
+		// No event will ever end it here: it is shown, not kept.
+		t.obs.InState = halfOpen(ev)
 		t.observe(ev, nil)
 		return
 	case model.Close:
@@ -38,10 +47,15 @@ func (t *Table) find(ev *events.Event) {
 		return
 	}
 	s.Facts |= BeganBefore | OnlyFound
+	if t.expected(ev) {
+		s.Facts |= Repaired
+	}
+	s.met.look, s.met.state = t.looks.number, ev.To
 	s.Since = ev.Time // when it was found; InState is not told of such a socket
 	s.Machine = model.Found(ev.To)
 	s.State = ev.To
 	s.Last = ev.Evidence
+	s.noteQueues(ev)
 	s.learn(ev)
 	s.lookBack(ev.To)
 	s.own(ev)
@@ -52,19 +66,22 @@ func (t *Table) find(ev *events.Event) {
 		t.stats.Held++
 	}
 	s.recall(ev)
+	t.ownAbove(s, ev)
 	switch {
 	case ev.Kind == events.Holder:
-		s.hold(ev)
+		s.hold(holderOf(ev))
 		s.Facts |= Waiting
 		t.arena.push(&t.waiting, s.slot)
 		if !t.looking {
 			t.hasRow(s)
 		}
 	case t.options.Replay:
-		s.Queue = ev.Extra
-		t.present(s)
+		t.quote(ev.Recorded)
+		if r := ev.Recorded; r != nil {
+			t.obs.Mended = ParseMended(r.Mended)
+		}
+		t.presentRecorded(s, ev)
 	default:
-		s.Queue = ev.Extra
 		s.Facts |= Untold
 		t.arena.push(&t.untold, s.slot)
 	}
@@ -72,13 +89,26 @@ func (t *Table) find(ev *events.Event) {
 
 // refine adds to a known socket what another row or an fd says of it.
 func (t *Table) refine(s *Socket, ev *events.Event) {
+	if !sameSocket(s, ev) {
+		return
+	}
+	if r := ev.Recorded; r != nil && ParseMended(r.Mended) == MendedState {
+		s.learn(ev)
+		s.recall(ev)
+		s.Last = ev.Evidence
+		t.mend(s, ev.To, ev.Time)
+		return
+	}
+	t.meets(s, ev)
 	switch {
-	case !sameSocket(s, ev):
 	case ev.Kind == events.Holder:
-		s.hold(ev)
+		s.hold(holderOf(ev))
 	case s.Is(Waiting):
-		s.Queue = ev.Extra
+		s.noteQueues(ev)
+		t.ownAbove(s, ev)
 		t.hasRow(s)
+	default:
+		t.ownAbove(s, ev)
 	}
 }
 
@@ -131,11 +161,59 @@ func (t *Table) unlist(s *Socket) {
 // tell reports a socket found.
 func (t *Table) tell(s *Socket) {
 	t.unlist(s)
+	if s.Is(Repaired) {
+		t.stats.Mended.Missing++
+		t.obs.Mended = MendedMissing
+	}
 	t.present(s)
+}
+
+// findMini applies a row about a mini-socket.
+func (t *Table) findMini(ev *events.Event) {
+	s := t.waiter(ev)
+	if t.options.Replay {
+		t.replayMini(s, ev)
+		return
+	}
+	if s != nil && (s.Cookie == 0 || ev.Cookie == 0 || s.Cookie == ev.Cookie) {
+		s.met.look, s.met.state = t.looks.number, model.TimeWait
+		if s.Mini.stage == miniPresumed || s.Mini.stage == miniThere && ev.Time > s.Mini.Seen {
+			t.rearm(s, ev)
+		}
+		return
+	}
+	for i := range t.starts {
+		if t.starts[i].SK == ev.SK {
+			return // its full socket is about to end
+		}
+	}
+	if t.buried(ev.SK, ev.Time) {
+		return
+	}
+	if s = t.addMini(ev); s == nil {
+		t.observe(ev, nil)
+		return
+	}
+	s.met.look, s.met.state, s.Mini.told = t.looks.number, model.TimeWait, true
+	s.Since = ev.Time
+	if t.timers && t.expected(ev) {
+		s.Facts |= Repaired
+	}
+	s.Facts |= Untold // the end of its full socket may still be on its way
+	t.arena.push(&t.untold, s.slot)
 }
 
 // present hands the row to the sink.
 func (t *Table) present(s *Socket) {
-	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, Extra: s.Queue, InState: -1}
+	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, InState: -1}
+	s.showQueues(&ev)
+	if m := &s.Mini; m.indexed() && s.Is(Retired) {
+		ev.To, ev.From, ev.Extra = model.TimeWait, m.Substate, m.Expires-m.Seen
+		ev.Evidence = model.Evidence{SndNxt: m.SndNxt, RcvNxt: m.RcvNxt}
+	}
+	if s.Owner.Note == events.NoteNone {
+		s.Owner.Note = NoteOf(&ev)
+	}
 	t.observe(&ev, s)
+	s.Owner.Note = events.NoteNone // what it does next may not fit any more
 }

@@ -15,10 +15,20 @@ type Observation struct {
 	LostSince uint64
 	Step      uint32 // which transition of this life, from 1
 	Owner     events.Owner
+	Process   *events.Process // of Owner, shared; nil if nothing is known
+	NetnsName string          // under /run/netns; empty if it has none
+	Holders   []events.Owner  // Inventory: every fd of the socket, where asked for
+	Holding   int             // Inventory: how many fds that are, 0 if not counted
 	Role      model.Role
 	Began     Began
 	Segment   Segment // Retransmit, SynAck: what was sent again
 	Count     uint32  // Retransmit: how often that kind was, in this life
+	MiniEnded bool    // TimeWait: the mini-socket ended, as the Judgement says; else it began
+	Successor uint64  // TimeWait: the life that took its place
+	Mended    Mended  // Inventory: what was wrong with the picture
+	// Listen is what else is known of a listener found, nil if nothing. It is not
+	// to be changed.
+	Listen *events.Listen
 	// Socket is the whole life, for Closed only. It is valid during Observe;
 	// keep a copy, not the pointer.
 	Socket *Socket
@@ -39,6 +49,30 @@ func (b Began) String() string {
 	}
 	return "seen"
 }
+
+// Mended is what an inventory had to put right.
+type Mended uint8
+
+const (
+	MendedNothing Mended = iota
+	MendedMissing        // the socket was not known, and should have been
+	MendedState          // it was taken to be in another state
+)
+
+var mendedNames = [...]string{"", "missing", "wrong_state"}
+
+// ParseMended is the inverse of String.
+func ParseMended(s string) Mended {
+	for i, name := range mendedNames {
+		if name == s {
+			return Mended(i)
+		}
+	}
+	return MendedNothing
+}
+
+// String returns the name in the public contract.
+func (m Mended) String() string { return mendedNames[m%3] }
 
 // Segment is what a retransmit sent again.
 type Segment uint8

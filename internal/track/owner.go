@@ -18,13 +18,13 @@ func (s *Socket) own(ev *events.Event) {
 	case ev.Has(model.Kernel):
 		s.Owner = events.Owner{FD: -1, Provenance: events.ProvenanceKernel}
 	case ev.Has(model.Inherited):
-		s.Owner = events.Owner{PID: ev.PID, FD: -1, Comm: ev.Comm, Provenance: events.ProvenanceInherited}
+		s.Owner = events.Owner{Seen: ev.OwnerSeen(), PID: ev.PID, FD: -1, Comm: ev.Comm, Provenance: events.ProvenanceInherited}
 	case acts(ev):
 		fd := int32(-1)
 		if s.Owner.PID == ev.PID {
 			fd = s.Owner.FD
 		}
-		s.Owner = events.Owner{PID: ev.PID, FD: fd, Comm: ev.Comm, Provenance: events.ProvenanceExact}
+		s.Owner = events.Owner{Seen: ev.Time, PID: ev.PID, FD: fd, Comm: ev.Comm, Provenance: events.ProvenanceExact}
 	}
 }
 
@@ -46,12 +46,12 @@ func acts(ev *events.Event) bool {
 }
 
 // hold updates the owner from an fd that refers to the socket.
-func (s *Socket) hold(ev *events.Event) {
+func (s *Socket) hold(w events.Owner) {
 	if s.Owner.Provenance == events.ProvenanceExact && s.Owner.FD >= 0 {
 		return // another fd of the same socket: the first one found stays
 	}
 	if s.Owner.Provenance == events.ProvenanceKernel {
 		return
 	}
-	s.Owner = events.Owner{PID: ev.PID, FD: int32(ev.FD()), Comm: ev.Comm, Provenance: events.ProvenanceExact}
+	s.Owner = w
 }

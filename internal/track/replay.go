@@ -14,6 +14,15 @@ func (s *Socket) recall(ev *events.Event) {
 	}
 }
 
+// quote takes over what a line of a recording says of its socket's owner, and
+// that this table does not find out.
+func (t *Table) quote(r *events.Recorded) {
+	if r != nil {
+		t.obs.Process, t.obs.NetnsName = r.Process, r.NetnsName
+		t.obs.Holders, t.obs.Holding = r.Holders, r.Holding
+	}
+}
+
 // resume takes up a recorded life after lines that are not in the recording,
 // because a filter left them out: what they would have told is taken from the
 // line at hand.
@@ -46,8 +55,63 @@ func (t *Table) replayClosed(ev *events.Event) {
 		t.arena.remove(&t.ending, s.slot)
 	}
 	t.handOn(s, ev)
+	t.enlist(s)
 	s.Facts |= Destroyed // a recording does not tell when memory is freed
 	t.release(s)
+}
+
+// replayMini takes a recorded row about a mini-socket; s has its tuple by now, or
+// is nil.
+func (t *Table) replayMini(s *Socket, ev *events.Event) {
+	if r := ev.Recorded; r != nil {
+		t.obs.Mended = ParseMended(r.Mended)
+	}
+	t.observe(ev, nil)
+	if s != nil && s.ID != ev.Socket {
+		t.forgetMini(s)
+		s = nil
+	}
+	if s == nil {
+		if s = t.addMini(ev); s == nil {
+			return
+		}
+	}
+	s.Mini.told, s.Since = true, ev.Time
+}
+
+// replayTimeWait takes the recorded beginning or end of a mini-socket, and hands
+// it on as it was written.
+func (t *Table) replayTimeWait(ev *events.Event) {
+	s := t.waiter(ev)
+	if s != nil && s.ID != ev.Socket {
+		s = nil
+	}
+	var said events.MiniLife
+	if r := ev.Recorded; r != nil && r.Mini != nil {
+		said = *r.Mini
+	}
+	t.obs.MiniEnded, t.obs.Successor = said.Ended, said.Successor
+	if said.Ended {
+		t.obs.Judgement = model.Judgement{Verdict: ev.Recorded.Judgement.Verdict, Rule: ev.Recorded.Judgement.Rule}
+		t.obs.InState = ev.InState
+	}
+	t.observe(ev, nil)
+	switch {
+	case said.Ended && s != nil:
+		t.unseat(s)
+		s.Mini.stage, s.Mini.EndTime, s.Mini.End, s.Mini.Successor = miniEnded, ev.Time, said.End, said.Successor
+		t.stats.MiniEnds[said.End]++
+		t.finish(s)
+	case said.Ended:
+		t.stats.MiniEnds[said.End]++
+	case s == nil:
+		if s = t.addMini(ev); s != nil {
+			s.Mini.Since, s.Mini.told = ev.Time, true
+		}
+	default:
+		s.Mini.told = true
+		t.rearm(s, ev)
+	}
 }
 
 func (t *Table) handOn(s *Socket, ev *events.Event) {

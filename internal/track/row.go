@@ -28,6 +28,8 @@ type Row struct {
 	Facts       Fact
 	Family      events.Family
 	State       model.State
+	Substate    model.State // of a mini-socket (TIME_WAIT): that, or FIN_WAIT2
+	Presumed    bool        // the mini-socket should be there, and no look has met it yet
 	Role        model.Role
 	Verdict     model.Verdict // of the whole life once it has ended, else the worst of its steps
 	End         End
@@ -53,6 +55,11 @@ func (s *Socket) Row() Row {
 	if s.Is(Reported) && s.Steps > 0 {
 		r.Verdict = s.End.Verdict
 	}
+	if s.Mini.indexed() { // it lives on as a mini-socket
+		r.State, r.Since, r.EndTime, r.Unread = model.TimeWait, s.Mini.Since, 0, 0
+		r.Substate, r.Presumed = s.Mini.Substate, s.Mini.Presumed()
+		r.Facts &^= Ended
+	}
 	return r
 }
 
@@ -68,27 +75,53 @@ func (t *Table) Rows(rows []Row) []Row {
 }
 
 // Inventory hands every socket that is there to sink, as an inventory at time now
-// would find it: those that are open, and those that have ended and are held.
+// would find it: those that are open, those that have ended and are held, and
+// mini-sockets, until they are due to end.
 func (t *Table) Inventory(now uint64, sink Sink) {
 	var there []*Socket
 	for slot := range t.arena.used {
-		if s := t.arena.at(slot); s.ID != 0 && (s.Open() || s.Held()) {
+		if s := t.arena.at(slot); s.ID != 0 {
 			there = append(there, s)
 		}
 	}
 	slices.SortFunc(there, func(a, b *Socket) int { return cmp.Compare(a.ID, b.ID) })
 	for _, s := range there {
-		o := s.Observation(now)
-		o.Event.Kind, o.Event.From, o.Event.Extra, o.Socket = events.Inventory, 0, s.Queue, nil
-		o.Judgement.Rule = s.WorstRule
-		if s.Steps == 0 {
-			o.Judgement = model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
+		if s.Open() || s.Held() {
+			sink.Observe(s.found(now))
 		}
-		if s.Is(OnlyFound) {
-			o.InState = -1
+		if m := &s.Mini; m.Waiting() && m.Expires > now {
+			sink.Observe(s.foundMini(now))
 		}
-		sink.Observe(o)
 	}
+}
+
+// found is a socket as an inventory at time now would find it.
+func (s *Socket) found(now uint64) *Observation {
+	o := s.Observation(now)
+	ev := &o.Event
+	ev.Kind, ev.From, o.Socket = events.Inventory, 0, nil
+	s.showQueues(ev)
+	o.Judgement.Rule = s.WorstRule
+	if s.Steps == 0 {
+		o.Judgement = model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
+	}
+	if s.Is(OnlyFound) {
+		o.InState = -1
+	}
+	return o
+}
+
+// foundMini is its mini-socket.
+func (s *Socket) foundMini(now uint64) *Observation {
+	o, m := s.found(now), &s.Mini
+	ev := &o.Event
+	ev.To, ev.From, ev.Extra = model.TimeWait, m.Substate, m.Expires-now
+	ev.Evidence = model.Evidence{SndNxt: m.SndNxt, RcvNxt: m.RcvNxt}
+	o.InState = -1
+	if m.Since != 0 {
+		o.InState = int64(now - min(now, m.Since))
+	}
+	return o
 }
 
 // Socket returns a copy of the life that a row is about, if it is still kept.

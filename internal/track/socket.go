@@ -39,6 +39,7 @@ const (
 	Waiting                        // found by an fd; its row of the inventory is still to come
 	Untold                         // found, and not reported yet
 	Unproven                       // counted as a socket that could not be judged for want of events
+	Repaired                       // an inventory had to add it, or to mend its state
 )
 
 // Retransmits counts segments sent again, by kind.
@@ -82,12 +83,14 @@ type Socket struct {
 	End         End
 	ResetReason uint32 // kernel's number + 1
 	ResetTime   uint64
-	Queue       uint64 // of a listener found: see events.Event.AcceptQueue
-	Steps       uint32 // transitions seen
-	kept        uint8  // steps in history
-	Skipped     uint32 // steps left out of history
+	Queues      events.Queues // of a listener found
+	Steps       uint32        // transitions seen
+	Mini        Mini          // the mini-socket that took the place of the full one
+	kept        uint8         // steps in history
+	Skipped     uint32        // steps left out of history
 	history     [MaxSteps]Step
 
+	met      met
 	lossMark uint64 // losses that were certainly before the newest event
 	slot     int32
 	prev     int32 // links of the list the socket is in

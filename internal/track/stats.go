@@ -20,6 +20,9 @@ type Stats struct {
 	Unjudged    uint64                       // sockets that could not be judged, because events were lost
 	Verdicts    [model.Impossible + 1]uint64 // of transitions
 	Ends        [model.Impossible + 1]uint64 // of closed lives
+	Waiting     int                          // mini-sockets: TIME_WAIT, and FIN_WAIT2 of orphans
+	MiniEnds    [model.NumTimeWaitEnds]uint64
+	Mended      Mending
 }
 
 // Stats returns the counts so far.
@@ -39,8 +42,11 @@ func (s *Stats) TotalLost() (n uint64) {
 // Completeness says in one line whether all was seen.
 func (s *Stats) Completeness() string {
 	lost := s.TotalLost()
-	if lost == 0 && s.Unjudged == 0 {
+	if lost == 0 && s.Unjudged == 0 && s.Mended.Total() == 0 {
 		return "complete"
+	}
+	if lost == 0 && s.Unjudged == 0 {
+		return s.Mended.String()
 	}
 	var places []string
 	for where, n := range s.Lost {
@@ -52,7 +58,11 @@ func (s *Stats) Completeness() string {
 	if len(places) > 0 {
 		text += " (" + strings.Join(places, ", ") + ")"
 	}
-	return text + ", " + plural(s.Unjudged, "socket") + " unjudged"
+	text += ", " + plural(s.Unjudged, "socket") + " unjudged"
+	if s.Mended.Total() > 0 {
+		text += ", " + s.Mended.String()
+	}
+	return text
 }
 
 func plural(n uint64, what string) string {

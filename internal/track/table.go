@@ -4,12 +4,14 @@
 package track
 
 import (
+	"hash/maphash"
+
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
-// DefaultMaxSockets bounds the table: about 150 MB when it is full.
-const DefaultMaxSockets = 262144
+// DefaultMaxSockets bounds the table: about 650 MB when it is full.
+const DefaultMaxSockets = 1 << 20
 
 // lateEvidence is how long a socket that reached CLOSE waits for the reset
 // that the kernel may send for it just after, in ns of event time.
@@ -38,8 +40,19 @@ type Table struct {
 	waiting list  // Waiting
 	untold  list  // Untold
 	closed  list  // reported and destroyed, oldest first
-	nextID  uint64
-	losses  uint64 // events that the stream has lost so far
+	// The mini-sockets, by tuple; and those that are presumed, leaving, or
+	// replaced by a connection not yet known, in the order of their ends.
+	byTuple                   index
+	presumed, leaving, reused list
+	retiredWaiting            int            // lives that only a mini-socket keeps
+	starts                    []events.Event // mini-sockets whose full socket has yet to end
+	start                     events.Event   // reused
+	timers                    bool           // the timers of mini-sockets are watched
+	timersSince               uint64
+	seed                      maphash.Seed
+	looks                     looks
+	nextID                    uint64
+	losses                    uint64 // events that the stream has lost so far
 	// A loss is told of at the beginning of a pass of the reader, but the hole
 	// may lie anywhere in that pass, or even at the beginning of the next one,
 	// whose first records may have been on their way already. So an event is
@@ -50,9 +63,10 @@ type Table struct {
 	// While the inventory is under way: when each address was last given up, so
 	// that a row about a socket that is gone by now does not bring it back.
 	gone      map[uint64]uint64
-	forgotten uint64 // the newest time dropped from gone, which is bounded
-	time      uint64 // newest Tick
-	tableLost uint64 // not yet reported
+	above     map[uint64]events.Owner // while looking: see noteAbove
+	forgotten uint64                  // the newest time dropped from gone, which is bounded
+	time      uint64                  // newest Tick
+	tableLost uint64                  // not yet reported
 	stats     Stats
 	obs       Observation  // reused
 	end       model.Ending // reused
@@ -67,7 +81,10 @@ func New(o Options, sink Sink) *Table {
 		options: o, sink: sink,
 		looking: !o.Replay,
 		gone:    map[uint64]uint64{},
+		above:   map[uint64]events.Owner{},
 		obs:     Observation{InState: -1},
+		seed:    maphash.MakeSeed(),
+		starts:  make([]events.Event, 0, maxStarts),
 	}
 }
 
@@ -80,13 +97,27 @@ func (t *Table) Apply(ev *events.Event) {
 		t.settle(ev.Time)
 		t.tellFound(ev.Time)
 		t.reportTableLoss(ev.Time)
+		t.compare(ev.Time)
 	case events.Lost:
 		t.lose(ev)
+	case events.Look:
+		t.look(ev.Time)
+	case events.Walked:
+		t.walked(ev)
 	case events.Found:
 		t.looking = false
 		clear(t.gone)
+		clear(t.above)
 		t.forgotten = 0
 		t.stopWaiting()
+		t.looked(ev)
+	case events.TimersOn:
+		t.timers, t.timersSince = true, ev.Time
+	case events.TWStart, events.TWCancel, events.TWExpire:
+		t.settle(ev.Time)
+		t.timeWait(ev)
+	case events.Mini:
+		t.replayTimeWait(ev)
 	case events.Inventory, events.Holder:
 		t.find(ev)
 	case events.Closed:
@@ -105,6 +136,9 @@ func (t *Table) Apply(ev *events.Event) {
 // Finish reports what still waits for late evidence: the stream has ended.
 func (t *Table) Finish() {
 	t.settle(^uint64(0))
+	for len(t.starts) > 0 {
+		t.adoptStart()
+	}
 	t.stopWaiting()
 	t.tellFound(^uint64(0))
 	t.reportTableLoss(t.time)
@@ -137,6 +171,7 @@ func (t *Table) reportTableLoss(time uint64) {
 func (t *Table) observe(ev *events.Event, s *Socket) {
 	o := &t.obs
 	o.Event = *ev
+	t.quote(ev.Recorded)
 	if s != nil {
 		s.show(&o.Event)
 		o.ID, o.Owner, o.Role, o.Step = s.ID, s.Owner, s.Role, s.Steps
@@ -146,8 +181,14 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 		}
 	} else {
 		o.ID, o.Owner, o.Role, o.Step, o.Began = 0, events.Owner{FD: -1}, model.RoleUnknown, 0, BeganSeen
+		if ev.Kind == events.Inventory {
+			o.Began = BeganInPast
+		}
 		if r := ev.Recorded; r != nil {
 			o.ID, o.Owner, o.Role = ev.Socket, r.Owner, r.Role
+		}
+		if ev.Kind == events.Inventory {
+			o.Began = BeganInPast
 		}
 	}
 	t.sink.Observe(o)
@@ -157,22 +198,39 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 // add makes room for a new life and enters it under ev's address. It returns
 // nil if the table is full of open sockets.
 func (t *Table) add(ev *events.Event) *Socket {
-	if t.bySK.n+int(t.closed.n) >= t.options.MaxSockets {
-		if t.closed.n == 0 {
-			t.tableLost++
-			return nil
-		}
-		t.evict()
+	if !t.makeRoom() {
+		return nil
 	}
+	s := t.take(ev)
+	s.SK = ev.SK
+	t.bySK.put(ev.SK, s.slot)
+	t.stats.Open++
+	return s
+}
+
+// makeRoom reports whether there is room for one more life: a closed one goes
+// for it.
+func (t *Table) makeRoom() bool {
+	if t.bySK.n+t.retiredWaiting+int(t.closed.n) < t.options.MaxSockets {
+		return true
+	}
+	if t.closed.n == 0 {
+		t.tableLost++
+		return false
+	}
+	t.evict()
+	return true
+}
+
+// take begins a life.
+func (t *Table) take(ev *events.Event) *Socket {
 	s := t.arena.take()
 	s.ID = ev.Socket
 	if s.ID == 0 {
 		t.nextID++
 		s.ID = t.nextID
 	}
-	s.SK, s.Born, s.Owner.FD, s.lossMark = ev.SK, ev.Time, -1, t.certain
-	t.bySK.put(ev.SK, s.slot)
-	t.stats.Open++
+	s.Born, s.Owner.FD, s.lossMark = ev.Time, -1, t.certain
 	return s
 }
 
@@ -207,6 +265,15 @@ func (t *Table) release(s *Socket) {
 	} else {
 		t.stats.Held--
 	}
+	if s.Mini.indexed() {
+		t.retiredWaiting++
+		return
+	}
+	t.layDown(s)
+}
+
+// layDown keeps a life that is over among the closed, if those are kept.
+func (t *Table) layDown(s *Socket) {
 	if t.options.KeepClosed <= 0 {
 		t.arena.give(s)
 		return

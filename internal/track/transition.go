@@ -51,8 +51,11 @@ func (t *Table) transition(ev *events.Event) {
 }
 
 // restsOnMore reports whether a judgement rests on what a recording does not
-// hold: the socket's address, or how close a hole was.
-func restsOnMore(r model.Rule) bool { return r == model.RuleBornTwice || r == model.RuleEventsLost }
+// hold: the socket's address, or how close a hole was and whether a look has
+// mended it.
+func restsOnMore(r model.Rule) bool {
+	return r == model.RuleBornTwice || r == model.RuleEventsLost || r == model.RuleContinuity
+}
 
 // lifeOf returns the life that ev belongs to, a new one where ev begins one or
 // where the address is unknown. It returns nil if there is no room. twice says
@@ -154,6 +157,7 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 		s.Facts |= SimulClose
 	case model.Established:
 		s.Facts |= Established
+		t.succeed(s, ev)
 	}
 	s.recall(ev)
 	if s.Is(Ended) {
@@ -166,6 +170,7 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 		t.arena.insert(&t.ending, s.slot, endedBefore)
 		t.stats.Open--
 		t.stats.Held++
+		t.followedByMini(s, ev)
 	}
 }
 

@@ -65,6 +65,12 @@ func stateCell(u *ui, r *track.Row, _ int) (string, style) {
 	if held(r) {
 		return "CLOSE held", st
 	}
+	switch {
+	case r.Presumed:
+		return r.Substate.String() + "?", st
+	case r.Substate != 0:
+		return r.Substate.String(), st
+	}
 	return r.State.String(), st
 }
 

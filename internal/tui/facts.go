@@ -29,11 +29,30 @@ func (w *writer) verdict() {
 		w.judged(s.End.Verdict, endText(s.End.Reason, s.End.By), "after "+span(between(s.Born, s.EndTime)))
 		w.why(s.End.Rule)
 	}
+	w.mini()
 	if s.Held() {
 		w.prose(noteStyle, "held: it has ended and its memory is still in use, as by an open file descriptor. Neither ss nor /proc shows it.")
 	}
 	if s.Is(track.Incomplete) {
 		w.prose(warnStyle, "Events were lost during this life: it may be incomplete.")
+	}
+}
+
+// mini tells of the mini-socket that follows.
+func (w *writer) mini() {
+	switch m := &w.s.Mini; {
+	case m.Presumed():
+		w.prose(dimStyle, "Waits in "+m.Substate.String()+" as a mini-socket, most likely: nothing has shown it yet.")
+	case m.Waiting():
+		left := ""
+		if m.Expires > w.now {
+			left = ", " + span(int64(m.Expires-w.now)) + " left"
+		}
+		w.prose(dimStyle, "Waits in "+m.Substate.String()+" as a mini-socket"+left+".")
+	case m.Ended():
+		j := m.End.Judge()
+		w.judged(j.Verdict, "TIME_WAIT "+m.End.String(), "after "+span(between(m.Since, m.EndTime)))
+		w.why(j.Rule)
 	}
 }
 

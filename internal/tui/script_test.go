@@ -124,12 +124,18 @@ func (s *script) connect(rtt uint64) *script {
 		to(model.SynSent, model.Established, 0)
 }
 
-// closeFirst is an orderly end begun by this side.
+// closeFirst is an orderly end begun by this side, which then waits for half a
+// second.
 func (s *script) closeFirst() *script {
+	mini := func(ev *events.Event) {
+		ev.SK, ev.From, ev.To, ev.Extra = ev.SK+1<<32, model.TimeWait, model.TimeWait, second/2
+	}
 	return s.to(model.Established, model.FinWait1, model.Owned).after(200*microsecond).
 		to(model.FinWait1, model.FinWait2, model.Dead).after(1*millisecond).
-		to(model.FinWait2, model.Close, model.Dead).after(10*microsecond).
-		add(events.Destroy, nil)
+		add(events.TWStart, mini).
+		to(model.FinWait2, model.Close, model.Dead|model.Done).after(10*microsecond).
+		add(events.Destroy, nil).after(second/2).
+		add(events.TWExpire, mini)
 }
 
 func (s *script) resetByPeer() *script {

@@ -11,6 +11,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/printable"
 	"github.com/tcpwatch/tcpwatch/internal/record"
 	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 // CSV writes one record per observation, the same columns for all kinds; what
@@ -31,6 +32,9 @@ var csvHeader = []string{
 	"event", "time", "mono_ns", "socket", "cookie", "netns", "netns_cookie", "family", "laddr", "lport", "raddr", "rport",
 	"role", "owner_pid", "owner_comm", "owner_fd", "owner_provenance", "from", "to", "in_state_ns", "verdict", "rule",
 	"state", "recv_q", "send_q", "kind", "seq", "count", "where", "close_reason", "closed_by", "duration_ns",
+	"substate", "end", "successor",
+	"syn_queue", "syn_limit", "unaccepted",
+	"owner_note", "owner_container", "owner_unit", "owner_holders", "netns_name",
 }
 
 // Write implements sink.Writer.
@@ -82,7 +86,14 @@ func (c *CSV) fields(o *track.Observation) []string {
 	f["laddr"], f["lport"] = events.Addr(ev.Family, &ev.Saddr).String(), u(uint64(ev.Lport))
 	f["raddr"], f["rport"] = events.Addr(ev.Family, &ev.Daddr).String(), u(uint64(ev.Rport))
 	f["role"], f["owner_provenance"] = o.Role.String(), o.Owner.Provenance.String()
-	if p := o.Owner.Provenance; p == events.ProvenanceExact || p == events.ProvenanceInherited {
+	f["owner_note"], f["netns_name"] = o.Owner.Note.String(), noFormula(printable.String(o.NetnsName))
+	if o.Holding > 0 {
+		f["owner_holders"] = strconv.Itoa(o.Holding)
+	}
+	if o.Owner.Named() {
+		if p := o.Process; p != nil {
+			f["owner_container"], f["owner_unit"] = noFormula(printable.String(p.Container)), noFormula(printable.String(p.Unit))
+		}
 		f["owner_pid"], f["owner_comm"] = u(uint64(o.Owner.PID)), noFormula(printable.Comm(&o.Owner.Comm))
 		if o.Owner.FD >= 0 {
 			f["owner_fd"] = strconv.Itoa(int(o.Owner.FD))
@@ -107,6 +118,20 @@ func (c *CSV) special(f map[string]string, o *track.Observation) {
 		f["recv_q"], f["send_q"] = u(uint64(recv)), u(uint64(send))
 		if o.InState >= 0 {
 			f["in_state_ns"] = u(uint64(o.InState))
+		}
+		listenFields(f, o)
+	case events.Mini:
+		f["substate"], f["in_state_ns"] = ev.From.String(), ""
+		if o.MiniEnded {
+			end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+			f["end"] = end.String()
+			f["verdict"], f["rule"] = o.Judgement.Verdict.String(), o.Judgement.Rule.String()
+			if o.InState >= 0 {
+				f["in_state_ns"] = u(uint64(o.InState))
+			}
+			if o.Successor != 0 {
+				f["successor"] = u(o.Successor)
+			}
 		}
 	case events.Retransmit, events.SynAck:
 		f["kind"], f["seq"], f["count"] = o.Segment.String(), u(uint64(ev.Seq())), u(uint64(o.Count))

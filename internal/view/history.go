@@ -91,7 +91,26 @@ func (h *History) end(b *strings.Builder, s *track.Socket) {
 		return
 	}
 	fmt.Fprintf(b, "  closed: %s: %s: %s\n", Ending(&s.End), h.Style.Verdict(s.End.Verdict), s.End.Rule.Why())
+	h.mini(b, s)
 	if s.Held() {
 		fmt.Fprintf(b, "  %s\n", h.Style.Verdict(model.Notable)+": still held by a file descriptor; ss does not show it")
+	}
+}
+
+// mini tells of the mini-socket that followed.
+func (h *History) mini(b *strings.Builder, s *track.Socket) {
+	m := &s.Mini
+	switch {
+	case m.Waiting():
+		fmt.Fprintf(b, "  then waits in %s as a mini-socket\n", m.Substate)
+	case m.Presumed():
+		b.WriteString("  then waits in TIME_WAIT as a mini-socket, if there was room for one\n")
+	case m.Ended():
+		j := m.End.Judge()
+		lasted := ""
+		if m.Since != 0 && m.EndTime > m.Since {
+			lasted = " after " + Duration(int64(m.EndTime-m.Since))
+		}
+		fmt.Fprintf(b, "  TIME_WAIT %s%s: %s: %s\n", m.End, lasted, h.Style.Verdict(j.Verdict), j.Rule.Why())
 	}
 }

@@ -63,15 +63,21 @@ func scene(names ...string) observations {
 		table.Apply(&ev)
 	}
 	for id, state := range map[uint64]model.State{101: model.Established} {
-		send(base(id), events.Inventory, 0, state, 0, 0)
+		send(base(id), events.Inventory, 0, state, model.HasSocket, 0)
 	}
 	mini := base(102)
 	mini.Extra = 59.9e9
 	send(mini, events.Inventory, model.FinWait2, model.TimeWait, 0, 0)
 	l := base(103)
-	l.Rport, l.Daddr, l.Saddr, l.Extra = 0, [16]byte{}, [16]byte{}, 3|128<<32
+	l.Rport, l.Daddr, l.Saddr = 0, [16]byte{}, [16]byte{}
+	l.SetQueues(events.Queues{Accept: 3, AcceptLimit: 128, SYN: 65, SYNLimit: 64, Young: 60, Known: true})
 	send(l, events.Inventory, 0, model.Listen, 0, 0)
 	send(base(104), events.Holder, 0, model.Close, 0, 104)
+	half := base(105)
+	half.Kind, half.To, half.Time, half.Count, half.BytesAcked = events.Inventory, model.NewSynRecv, now, 2, 3.2e9
+	table.Apply(&half)
+	send(base(105), events.Inventory, 0, model.CloseWait, 0, 0) // not accepted
+	send(base(106), events.Inventory, 0, model.FinWait1, model.Dead, 0)
 	table.Apply(&events.Event{Kind: events.Found, Time: now})
 	table.Apply(&events.Event{Kind: events.Tick, Time: now})
 	const act = model.Owned | model.HasSocket
@@ -108,7 +114,33 @@ func scene(names ...string) observations {
 	reset.Extra = 2
 	send(reset, events.ResetSent, 0, model.Established, 0, 0)
 	table.Finish()
+	all.describe(names)
 	return all
+}
+
+// describe tells of the owners what a look at their processes and the inventory
+// of one instant would.
+func (all observations) describe(names []string) {
+	for i := range all {
+		o := &all[i]
+		switch {
+		case !o.Owner.Named():
+		case i%5 == 1:
+			o.Process = &events.Process{Container: strings.Repeat("0123456789abcdef", 4), Unit: "docker.service"}
+		case i%5 == 2:
+			name := names[i%len(names)]
+			o.Process, o.NetnsName = &events.Process{Container: name, Unit: name}, name
+		}
+		if o.Event.Kind != events.Inventory {
+			continue
+		}
+		if o.Event.To == model.Close {
+			o.Holding = 3
+		}
+		if o.Event.To == model.Established {
+			o.Owner.Note = events.NoteInFlight
+		}
+	}
 }
 
 const epoch = 1795000000e9

@@ -36,7 +36,7 @@ func NewSockets(w io.Writer) *Sockets {
 const maxFitted = 5000
 
 var socketsHeader = []string{"STATE", "RECV-Q", "SEND-Q", "LOCAL", "REMOTE", "IN STATE", "OWNER", "FD"}
-var socketsWide = []string{"NETNS", "COOKIE", "ROLE", "VERDICT"}
+var socketsWide = []string{"NETNS", "COOKIE", "ROLE", "VERDICT", "SYN-Q", "UNACCEPTED", "CONTAINER", "UNIT", "NOTE"}
 
 // Write implements sink.Writer for found sockets.
 func (t *Sockets) Write(o *track.Observation) error {
@@ -47,17 +47,31 @@ func (t *Sockets) Write(o *track.Observation) error {
 	recv, send := record.Queues(ev)
 	row := []string{
 		stateOf(ev), strconv.FormatUint(uint64(recv), 10), strconv.FormatUint(uint64(send), 10),
-		Endpoint(ev.Local()), remoteOf(ev), t.inState(o), Owner(&o.Owner), fd(o.Owner.FD),
+		Endpoint(ev.Local()), remoteOf(ev), t.inState(o), t.owner(o), fd(o.Owner.FD),
 	}
 	if t.Wide {
 		cookie := "-"
 		if ev.Cookie != 0 {
 			cookie = strconv.FormatUint(ev.Cookie, 16)
 		}
-		row = append(row, strconv.FormatUint(uint64(ev.Netns), 10), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict))
+		row = append(row, Netns(o), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict), synQueue(o), unaccepted(o),
+			Container(o.Process), unit(o.Process), noteMeaning[o.Owner.Note%events.NumNote])
 	}
 	t.rows = append(t.rows, row)
 	return nil
+}
+
+// owner prints the owner, how many more fds hold the socket, and why no process
+// has it.
+func (t *Sockets) owner(o *track.Observation) string {
+	s := Owner(&o.Owner)
+	if o.Holding > 1 {
+		s += " +" + strconv.Itoa(o.Holding-1)
+	}
+	if note := noteWords[o.Owner.Note%events.NumNote]; note != "" && !t.Wide {
+		s += " (" + note + ")"
+	}
+	return s
 }
 
 // stateOf names what kind of mini-socket it is.
@@ -139,7 +153,7 @@ func tableRow(fields []string) table.Row {
 	return row
 }
 
-var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10}
+var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10, 9, 10, 12, 20, 4}
 
 func (t *Sockets) padded(header []string) error {
 	out := bufio.NewWriterSize(t.out, 256<<10)

@@ -71,7 +71,7 @@ func (t *Trace) Flush() error {
 func (t *Trace) header() {
 	fields := []string{pad("TIME", timeWidth), pad("SOCKET", tupleWidth), pad("EVENT", whatWidth), pad("IN STATE", ageWidth), pad("OWNER", ownerWidth), "VERDICT"}
 	if t.Wide {
-		fields = append(fields[:5], pad("ID", 8), pad("COOKIE", 10), pad("NETNS", 10), pad("ROLE", 8), pad("SND_UNA", 10), pad("SND_NXT", 10), pad("RCV_NXT", 10), "VERDICT")
+		fields = append(fields[:5], pad("ID", 8), pad("COOKIE", 10), pad("NETNS", 10), pad("ROLE", 8), pad("SND_UNA", 10), pad("SND_NXT", 10), pad("RCV_NXT", 10), pad("CONTAINER", 12), "VERDICT")
 	}
 	t.print(fields)
 }
@@ -93,8 +93,8 @@ func (t *Trace) line(o *track.Observation) {
 	fields := []string{clock, pad(Tuple(ev), tupleWidth), pad(what, whatWidth), padLeft(inState(o), ageWidth), pad(Owner(&o.Owner), ownerWidth)}
 	if t.Wide {
 		fields = append(fields,
-			pad(id(o), 8), pad(strconv.FormatUint(ev.Cookie, 16), 10), pad(strconv.FormatUint(uint64(ev.Netns), 10), 10), pad(o.Role.String(), 8),
-			pad(strconv.FormatUint(uint64(ev.SndUna), 10), 10), pad(strconv.FormatUint(uint64(ev.SndNxt), 10), 10), pad(strconv.FormatUint(uint64(ev.RcvNxt), 10), 10))
+			pad(id(o), 8), pad(strconv.FormatUint(ev.Cookie, 16), 10), pad(Netns(o), 10), pad(o.Role.String(), 8),
+			pad(strconv.FormatUint(uint64(ev.SndUna), 10), 10), pad(strconv.FormatUint(uint64(ev.SndNxt), 10), 10), pad(strconv.FormatUint(uint64(ev.RcvNxt), 10), 10), pad(Container(o.Process), 12))
 	}
 	t.print(append(fields, verdict))
 }
@@ -110,6 +110,10 @@ func inState(o *track.Observation) string {
 	switch o.Event.Kind {
 	case events.Transition:
 		return Duration(o.InState)
+	case events.Mini:
+		if o.MiniEnded {
+			return Duration(o.InState)
+		}
 	case events.Closed:
 		if o.Socket != nil && o.Socket.EndTime >= o.Socket.Born {
 			d := Duration(int64(o.Socket.EndTime - o.Socket.Born))
@@ -133,7 +137,15 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 		if ev.To == model.TimeWait && ev.From != model.TimeWait {
 			what += " (" + ev.From.String() + ")"
 		}
+		switch o.Mended {
+		case track.MendedMissing:
+			return what, t.Style.Dim("repair: it was there, and its events were lost")
+		case track.MendedState:
+			return what, t.Style.Dim("repair: events were lost, and it was taken to be in another state")
+		}
 		return what, t.Style.Dim("began before the watch")
+	case events.Mini:
+		return t.timeWait(o)
 	case events.Retransmit, events.SynAck:
 		what = "retransmit " + o.Segment.String() + " #" + strconv.FormatUint(uint64(o.Count), 10)
 		note := "in " + ev.To.String() + ", seq " + strconv.FormatUint(uint64(ev.Seq()), 10)
@@ -153,6 +165,23 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 		return t.closed(o)
 	}
 	return ev.Kind.String(), ""
+}
+
+// timeWait tells of the beginning or the end of a mini-socket.
+func (t *Trace) timeWait(o *track.Observation) (what, verdict string) {
+	if !o.MiniEnded {
+		what = "TIME_WAIT begins"
+		if o.Event.From == model.FinWait2 {
+			what = "FIN_WAIT2 (mini) begins"
+		}
+		return what, "for " + Duration(o.Event.Remaining())
+	}
+	end, _ := model.TimeWaitEndOf(o.Judgement.Rule)
+	what = "TIME_WAIT " + end.String()
+	if o.Successor != 0 {
+		what += " by #" + strconv.FormatUint(o.Successor, 10)
+	}
+	return what, t.verdict(o.Judgement, 0)
 }
 
 func (t *Trace) closed(o *track.Observation) (what, verdict string) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/cgroup"
 	"github.com/tcpwatch/tcpwatch/internal/printable"
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/model"
@@ -22,6 +23,42 @@ func Owner(w *events.Owner) string {
 		return "[kernel]"
 	}
 	return "?"
+}
+
+var noteWords = [events.NumNote]string{
+	events.NoteInFlight: "in flight", events.NoteNotAccepted: "not accepted", events.NoteOrphan: "orphan",
+}
+
+var noteMeaning = [events.NumNote]string{
+	events.NoteInFlight:    "no fd holds it: in flight between processes, or held in the kernel",
+	events.NoteNotAccepted: "not accepted yet",
+	events.NoteOrphan:      "orphan: closed by its process, the kernel ends it",
+}
+
+// Netns prints a network namespace by its number, as lsns does, and by its name
+// if it has one.
+func Netns(o *track.Observation) string {
+	s := strconv.FormatUint(uint64(o.Event.Netns), 10)
+	if o.NetnsName != "" {
+		s += " (" + printable.String(o.NetnsName) + ")"
+	}
+	return s
+}
+
+// Container prints a container as docker ps does: the first digits of an id, a
+// name in full, - for none that is known.
+func Container(p *events.Process) string {
+	if p == nil || p.Container == "" {
+		return "-"
+	}
+	return printable.String(cgroup.Short(p.Container))
+}
+
+func unit(p *events.Process) string {
+	if p == nil || p.Unit == "" {
+		return "-"
+	}
+	return printable.String(p.Unit)
 }
 
 func person(pid uint32, comm *[16]byte) string {

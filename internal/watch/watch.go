@@ -53,6 +53,7 @@ func (w *Watch) Run() error {
 
 func (w *Watch) run() error {
 	var ev events.Event
+	looker, looks := w.source.(looker)
 	for {
 		err := w.source.Next(&ev)
 		if errors.Is(err, io.EOF) {
@@ -68,6 +69,9 @@ func (w *Watch) run() error {
 		if tick {
 			w.onTick()
 			w.answer()
+			if looks {
+				looker.LookBy(w.table.LookBy())
+			}
 		}
 	}
 	w.table.Finish()
@@ -98,6 +102,10 @@ func (w *Watch) answer() {
 
 // waker is a Source that can be woken from a quiet stretch.
 type waker interface{ Wake() }
+
+// looker is a Source that makes inventories when asked to: by when, in ns since
+// boot, 0 for never.
+type looker interface{ LookBy(time uint64) }
 
 // Ask calls ask with the table between two events, and returns when it is
 // done. While it runs the stream waits in the kernel's ring: copy, do not

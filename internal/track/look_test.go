@@ -1,0 +1,191 @@
+package track
+
+import (
+	"testing"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// looks is an inventory of the one namespace of scripts that takes a
+// millisecond: rows are sent while it is under way, and the stream then catches
+// up.
+func (s *script) looks(rows ...func()) {
+	s.t.Helper()
+	s.pass(1e6)
+	began := s.now
+	s.apply(events.Event{Kind: events.Look, Time: began})
+	s.now += 5e5
+	for _, row := range rows {
+		row()
+	}
+	s.now += 5e5
+	s.apply(events.Event{Kind: events.Walked, Time: began, Netns: 4026531840, NetnsCookie: 1})
+	s.found()
+	s.pass(1e6)
+}
+
+// is is the row of k as it is.
+func (k *socket) is() { k.row(k.s.now) }
+
+// What a look finds wrong is mended and counted, what has changed since it began
+// is left alone.
+func TestLooksMend(t *testing.T) {
+	const ring = events.WhereRing
+	cases := map[string]struct {
+		play   func(s *script)
+		want   Mending // but for Looks
+		states []model.State
+	}{
+		"nothing wrong": {func(s *script) {
+			k := s.socket(1).to(synSent, established)
+			s.looks(k.is)
+			s.looks(k.is)
+		}, Mending{}, []model.State{established}},
+		"a birth was lost": {func(s *script) {
+			s.looks()
+			s.lose(2, ring)
+			k := s.socket(1)
+			k.st = established
+			s.looks(k.is)
+		}, Mending{Missing: 1}, []model.State{established}},
+		"a birth was on its way": {func(s *script) {
+			s.looks()
+			late := s.socket(1)
+			late.st = established
+			at := s.now + 1e6
+			s.looks(late.is, func() {
+				for _, ev := range []events.Event{
+					{From: closeState, To: synSent}, {From: synSent, To: established},
+				} {
+					e := late.event(events.Transition)
+					e.From, e.To, e.Time = ev.From, ev.To, at
+					s.apply(e)
+				}
+			})
+		}, Mending{}, []model.State{established}},
+		"an end was lost": {func(s *script) {
+			s.socket(1).to(synSent, established)
+			s.lose(1, ring)
+			s.looks()
+			s.looks()
+		}, Mending{Phantom: 1}, nil},
+		"a look passes by": {func(s *script) {
+			k := s.socket(1).to(synSent, established)
+			s.looks()
+			s.looks(k.is)
+			s.looks()
+		}, Mending{}, []model.State{established}},
+		"a change was lost": {func(s *script) {
+			k := s.socket(1).to(synSent, established)
+			s.lose(1, ring)
+			k.st = closeWait
+			s.looks(k.is)
+		}, Mending{State: 1}, []model.State{closeWait}},
+		"a change came during the look": {func(s *script) {
+			k := s.socket(1).to(synSent, established)
+			s.looks(k.is, func() { k.to(closeWait) })
+		}, Mending{}, []model.State{closeWait}},
+		"born during the look": {func(s *script) {
+			s.looks(func() { s.socket(1).to(synSent) })
+			s.looks()
+		}, Mending{}, []model.State{synSent}},
+		"another namespace": {func(s *script) {
+			k := s.socket(1)
+			k.ev.Netns, k.ev.NetnsCookie = 7, 7
+			k.to(synSent, established)
+			s.looks()
+			s.looks()
+		}, Mending{}, []model.State{established}},
+		"the number of another namespace, used again": {func(s *script) {
+			k := s.socket(1)
+			k.ev.NetnsCookie = 7
+			k.to(synSent, established)
+			s.looks()
+			s.looks()
+		}, Mending{}, []model.State{established}},
+		"another namespace that is gone, after a loss": {func(s *script) {
+			k := s.socket(1)
+			k.ev.Netns, k.ev.NetnsCookie = 7, 7
+			k.to(synSent, established)
+			s.lose(1, ring)
+			s.pass(unreachableFor)
+			s.looks()
+			s.looks()
+		}, Mending{Phantom: 1}, nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, Options{})
+			c.play(s)
+			got := s.table.Stats().Mended
+			if got.Looks = 0; got != c.want {
+				t.Errorf("mended %+v, want %+v", got, c.want)
+			}
+			s.wantRows(c.states...)
+			for _, o := range s.said {
+				if o.Judgement.Verdict == model.Impossible {
+					t.Errorf("%s %s>%s is impossible: %s", o.Event.Kind, o.Event.From, o.Event.To, o.Judgement.Rule)
+				}
+			}
+		})
+	}
+}
+
+// After a hole nothing is judged that rests on it; once a look has agreed with
+// the table, the next transitions are judged again.
+func TestJudgedAgainAfterALook(t *testing.T) {
+	for name, c := range map[string]struct {
+		look bool
+		want model.Verdict
+	}{"hole": {false, model.Unjudged}, "hole, and a look": {true, model.Impossible}} {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, Options{})
+			k := s.socket(1).to(synSent, established)
+			s.lose(1, events.WhereRing)
+			if c.look {
+				s.looks(k.is)
+				s.pass(1e6)
+			}
+			k.st = finWait1 // it is not, as far as anybody knows
+			k.to(finWait2)
+			all := s.of(events.Transition)
+			if got := all[len(all)-1].Judgement.Verdict; got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// When a table asks for a look.
+func TestLookBy(t *testing.T) {
+	cases := map[string]struct {
+		play func(s *script)
+		want uint64 // after the last look; 0 is never
+	}{
+		"nothing happens":    {func(*script) {}, 0},
+		"something happens":  {func(s *script) { s.socket(1).to(synSent) }, lookEvery},
+		"events are lost":    {func(s *script) { s.lose(1, events.WhereNested) }, 1},
+		"mini-sockets wait":  {func(s *script) { s.socket(1).to(synSent, established, finWait1, finWait2, closeState) }, lookForMinis},
+		"timers are watched": {func(s *script) { s.timersOn().socket(1).closesFirst() }, lookEvery},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, Options{})
+			s.looks()
+			c.play(s)
+			s.pass(lateEvidence)
+			last, got := s.table.looks.last, s.table.LookBy()
+			switch c.want {
+			case 0, 1:
+				if got != min(c.want, 1)*last {
+					t.Errorf("by %d, last look at %d", got, last)
+				}
+			default:
+				if got != last+c.want {
+					t.Errorf("by %d ns after the last look, want %d", got-last, c.want)
+				}
+			}
+		})
+	}
+}
