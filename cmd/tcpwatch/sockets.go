@@ -158,20 +158,25 @@ type leftovers struct {
 
 // Observe implements track.Sink.
 func (l *leftovers) Observe(o *track.Observation) {
-	l.time = max(l.time, o.Event.Time)
-	if o.Event.Kind == events.Inventory && o.Event.To == model.NewSynRecv {
+	ev := &o.Event
+	l.time = max(l.time, ev.Time)
+	if ev.Kind == events.Inventory && ev.To == model.NewSynRecv {
 		l.requests = append(l.requests, *o)
 	}
 }
 
 // requestLife is for how long a request is believed to last that was found, in ns:
-// until the kernel would first send its SYN-ACK again. Nothing tells of its end.
+// until the kernel would first send its SYN-ACK again.
 const requestLife = 1e9
 
+// list hands on those that are still there, as far as anybody knows: nothing
+// tells of their end.
 func (l *leftovers) list(sink track.Sink) {
 	for i := range l.requests {
-		if o := &l.requests[i]; l.time-o.Event.Time < requestLife {
-			sink.Observe(o)
+		ev := &l.requests[i].Event
+		if l.time-ev.Time < requestLife {
+			ev.Time = l.time
+			sink.Observe(&l.requests[i])
 		}
 	}
 }

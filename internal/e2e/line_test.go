@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+
+	"github.com/tcpwatch/tcpwatch/internal/mill"
 )
 
 // line is what the tests look at of a line of JSON.
@@ -28,6 +30,7 @@ type line struct {
 	Verdict, Rule, Why        string
 	Began                     string
 	Held                      bool
+	InStateNS                 *int64 `json:"in_state_ns"`
 	Kind, Where, Direction    string
 	Count                     uint64
 	CloseReason               string `json:"close_reason"`
@@ -37,7 +40,6 @@ type line struct {
 	Complete                  bool
 	Evidence                  struct{ Flags []string }
 
-	InState  *int64            `json:"in_state_ns"`
 	RecvQ    uint32            `json:"recv_q"`
 	SendQ    uint32            `json:"send_q"`
 	Listen   *backlog          `json:"listen"`
@@ -59,6 +61,7 @@ type person struct {
 	Comm       string
 	FD         *int
 	Provenance string
+	Holders    []mill.Holder // of sockets --holders
 }
 
 func (l *line) local() netip.AddrPort  { return addrPort(l.Laddr, l.Lport) }

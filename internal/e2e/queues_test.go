@@ -338,10 +338,10 @@ func TestHalfOpenComesAndGoes(t *testing.T) {
 					t.Fatalf("%d half-open connections, %d in the queue; want 1", len(rows), l.Listen.SYN)
 				}
 				row := &rows[0]
-				if row.remote() != c.Peer || row.InState == nil {
-					t.Fatalf("%v of %v, age %v", row, c.Peer, row.InState)
+				if row.remote() != c.Peer || row.InStateNS == nil {
+					t.Fatalf("%v of %v, age %v", row, c.Peer, row.InStateNS)
 				}
-				if age := time.Duration(*row.InState); age < before.Sub(youngest) || age > after.Sub(oldest) {
+				if age := time.Duration(*row.InStateNS); age < before.Sub(youngest) || age > after.Sub(oldest) {
 					t.Errorf("age %v, want between %v and %v", age, before.Sub(youngest), after.Sub(oldest))
 				}
 				switch sent := row.Retransmits.SYNACK; {

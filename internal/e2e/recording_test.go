@@ -57,7 +57,7 @@ func TestRecordingEndsWithWhatIsThere(t *testing.T) {
 			continue
 		}
 		seen++
-		if l.InState == nil {
+		if l.InStateNS == nil {
 			t.Errorf("since when is not told of %v", &l)
 		}
 	}

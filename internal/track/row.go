@@ -75,51 +75,46 @@ func (t *Table) Rows(rows []Row) []Row {
 }
 
 // Inventory hands every socket that is there to sink, as an inventory at time now
-// would find it: those that are open, those that have ended and are held, and
-// mini-sockets, until they are due to end.
+// would find it: those that are open, and those that have ended and are held.
 func (t *Table) Inventory(now uint64, sink Sink) {
 	var there []*Socket
 	for slot := range t.arena.used {
-		if s := t.arena.at(slot); s.ID != 0 {
+		if s := t.arena.at(slot); s.ID != 0 && (s.Open() || s.Held() || s.Mini.Waiting() && s.Mini.Expires > now) {
 			there = append(there, s)
 		}
 	}
 	slices.SortFunc(there, func(a, b *Socket) int { return cmp.Compare(a.ID, b.ID) })
 	for _, s := range there {
-		if s.Open() || s.Held() {
-			sink.Observe(s.found(now))
-		}
 		if m := &s.Mini; m.Waiting() && m.Expires > now {
-			sink.Observe(s.foundMini(now))
+			sink.Observe(s.waiting(now))
+			if !s.Held() {
+				continue
+			}
 		}
+		o := s.Observation(now)
+		o.Event.Kind, o.Event.From, o.Socket = events.Inventory, 0, nil
+		s.showQueues(&o.Event)
+		o.Judgement.Rule = s.WorstRule
+		if s.Steps == 0 {
+			o.Judgement = model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
+		}
+		if s.Is(OnlyFound) {
+			o.InState = -1
+		}
+		sink.Observe(o)
 	}
 }
 
-// found is a socket as an inventory at time now would find it.
-func (s *Socket) found(now uint64) *Observation {
-	o := s.Observation(now)
-	ev := &o.Event
-	ev.Kind, ev.From, o.Socket = events.Inventory, 0, nil
-	s.showQueues(ev)
-	o.Judgement.Rule = s.WorstRule
-	if s.Steps == 0 {
-		o.Judgement = model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
-	}
-	if s.Is(OnlyFound) {
-		o.InState = -1
-	}
-	return o
-}
-
-// foundMini is its mini-socket.
-func (s *Socket) foundMini(now uint64) *Observation {
-	o, m := s.found(now), &s.Mini
-	ev := &o.Event
-	ev.To, ev.From, ev.Extra = model.TimeWait, m.Substate, m.Expires-now
-	ev.Evidence = model.Evidence{SndNxt: m.SndNxt, RcvNxt: m.RcvNxt}
-	o.InState = -1
+// waiting returns the mini-socket of the life as an inventory at time now would
+// find it.
+func (s *Socket) waiting(now uint64) *Observation {
+	m, o := &s.Mini, s.Observation(now)
+	o.Event = events.Event{Kind: events.Inventory, Time: now, SK: m.SK, From: m.Substate, To: model.TimeWait, Extra: m.Expires - now, InState: -1}
+	s.show(&o.Event)
+	o.Event.SndNxt, o.Event.RcvNxt = m.SndNxt, m.RcvNxt
+	o.Socket, o.InState, o.Judgement = nil, -1, model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
 	if m.Since != 0 {
-		o.InState = int64(now - min(now, m.Since))
+		o.InState, o.Judgement = int64(now-min(now, m.Since)), model.Judgement{Verdict: model.Normal}
 	}
 	return o
 }
