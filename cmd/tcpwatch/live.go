@@ -50,6 +50,9 @@ func runLive(ctx context.Context, e *env, o *liveOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.globals.replay != "" && f.AsksProcess() {
+		return usagef("a recording's rows have no container, unit or command line: use trace -r or sockets -r")
+	}
 	s, err := o.globals.open(ctx, e, &o.capture)
 	if err != nil {
 		return err

@@ -21,12 +21,17 @@ type captureFlags struct {
 	ringSize   int
 	maxSockets int
 	duration   time.Duration
+	timeWait   string
 }
+
+// timeWaits are the ways to follow TIME_WAIT, as --time-wait names them.
+var timeWaits = map[string]probe.TimeWait{"timers": probe.TimeWaitTimers, "looks": probe.TimeWaitOff}
 
 func addCaptureFlags(cmd *cobra.Command, to *captureFlags) {
 	f := cmd.Flags()
 	f.IntVar(&to.ringSize, "ring-size", probe.DefaultRingSize, "bytes of the kernel's ring buffer, a power of two")
 	f.IntVar(&to.maxSockets, "max-sockets", track.DefaultMaxSockets, "how many sockets to remember, open and closed")
+	f.StringVar(&to.timeWait, "time-wait", "timers", "how to follow TIME_WAIT: timers (each beginning and end, and why), or looks (what an inventory finds every few seconds)")
 	f.DurationVar(&to.duration, "for", 0, "end after this long, such as 30s")
 }
 
@@ -37,6 +42,9 @@ func (c *captureFlags) check() error {
 	}
 	if c.maxSockets < 1 || c.maxSockets > 1<<28 {
 		return usagef("check --max-sockets %d: want 1 to %d", c.maxSockets, 1<<28)
+	}
+	if _, ok := timeWaits[c.timeWait]; !ok {
+		return usagef("check --time-wait %q: want timers or looks", c.timeWait)
 	}
 	if c.duration < 0 {
 		return usagef("check --for %v: want a positive duration", c.duration)
@@ -65,7 +73,7 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 	if err := g.checkTypes(); err != nil {
 		return nil, err
 	}
-	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf})
+	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf, TimeWait: timeWaits[c.timeWait]})
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 
 // replay lists what there was at the end of a recording.
 func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) error {
-	s, err := o.globals.open(ctx, e, &captureFlags{ringSize: probe.DefaultRingSize, maxSockets: track.DefaultMaxSockets})
+	s, err := o.globals.open(ctx, e, &captureFlags{ringSize: probe.DefaultRingSize, maxSockets: track.DefaultMaxSockets, timeWait: "timers"})
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,10 @@ type Resolver struct {
 	known   map[uint32]known
 }
 
-// known is a process as it was looked at.
+// never is the start of a process that is not there.
+const never = ^uint64(0)
+
+// known is a process as it was looked at, or that there is none.
 type known struct {
 	start   uint64 // ns since boot, rounded down to 10 ms
 	looked  uint64 // ns since boot
@@ -85,14 +88,20 @@ func (r *Resolver) Look(pid uint32, seen uint64) *events.Process {
 	if p := r.Known(pid, seen); p != nil {
 		return p
 	}
-	dir := filepath.Join(r.root, strconv.FormatUint(uint64(pid), 10))
-	start, err := startTime(dir)
-	if err != nil {
-		return nil // it has ended
-	}
 	r.mu.Lock()
 	k, ok := r.known[pid]
 	r.mu.Unlock()
+	if ok && k.start > seen && seen <= k.looked && now() < k.looked+fresh {
+		return nil // it was not there a moment ago
+	}
+	dir := filepath.Join(r.root, strconv.FormatUint(uint64(pid), 10))
+	start, err := startTime(dir)
+	if err != nil { // it has ended
+		if !ok || k.process == nil {
+			r.remember(pid, known{start: never, looked: now()})
+		}
+		return nil
+	}
 	if !ok || k.start != start {
 		k = known{start: start, process: r.read(dir)}
 	}
@@ -102,16 +111,20 @@ func (r *Resolver) Look(pid uint32, seen uint64) *events.Process {
 		return nil
 	}
 	k.looked = now()
+	r.remember(pid, k)
+	if start > seen {
+		return nil
+	}
+	return k.process
+}
+
+func (r *Resolver) remember(pid uint32, k known) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.known) >= maxProcesses {
 		clear(r.known)
 	}
 	r.known[pid] = k
-	if start > seen {
-		return nil
-	}
-	return k.process
 }
 
 func (r *Resolver) read(dir string) *events.Process {

@@ -114,6 +114,21 @@ func TestResolverRemembers(t *testing.T) {
 	}
 }
 
+// That there is no process is not asked again and again, but for a later event.
+func TestResolverRemembersTheAbsent(t *testing.T) {
+	p := newProc(t)
+	r := NewResolver(Options{Root: p.root})
+	before := now()
+	r.Look(7, before)
+	p.start(7, int(before/tick)-5, "late", "0::/lxc/late\n")
+	if got := r.Look(7, before); got != nil {
+		t.Errorf("%+v was looked for again at once", got)
+	}
+	if got := r.Look(7, now()); got == nil || got.Container != "late" {
+		t.Errorf("%+v, want the one that an event has named since", got)
+	}
+}
+
 func TestResolverIsBounded(t *testing.T) {
 	p := newProc(t)
 	r := NewResolver(Options{Root: p.root})

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
-
-	"github.com/tcpwatch/tcpwatch/internal/mill"
 )
 
 // line is what the tests look at of a line of JSON.
@@ -17,6 +15,7 @@ type line struct {
 	Cookie      string  `json:"cookie"`
 	Netns       uint32  `json:"netns"`
 	NetnsCookie uint64  `json:"netns_cookie"`
+	NetnsName   string  `json:"netns_name"`
 	Family      string  `json:"family"`
 	Laddr       string  `json:"laddr"`
 	Lport       uint16  `json:"lport"`
@@ -57,11 +56,13 @@ type backlog struct {
 }
 
 type person struct {
-	PID        uint32
-	Comm       string
-	FD         *int
-	Provenance string
-	Holders    []mill.Holder // of sockets --holders
+	PID                      uint32
+	Comm                     string
+	FD                       *int
+	Provenance, Note         string
+	Container, Unit, Cmdline string
+	Holders                  []person
+	More                     int `json:"holders_more"`
 }
 
 func (l *line) local() netip.AddrPort  { return addrPort(l.Laddr, l.Lport) }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -23,7 +24,7 @@ import (
 // The environment of a helper: the test binary runs itself to have processes
 // with other pids and names.
 const (
-	helperMode = "TCPWATCH_E2E_HELPER" // serve or hold
+	helperMode = "TCPWATCH_E2E_HELPER" // serve, hold, share or take over
 	helperAddr = "TCPWATCH_E2E_ADDR"   // where to listen
 	helperName = "TCPWATCH_E2E_NAME"   // of the process, if not its own, in hexadecimal
 )
@@ -52,8 +53,14 @@ func help(mode string) error {
 	if err := rename(os.Getenv(helperName)); err != nil {
 		return err
 	}
+	if mode == "take over" {
+		return takeOver()
+	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
+	if mode == "share" {
+		lc.Control = sharePort
+	}
 	l, err := lc.Listen(context.Background(), "tcp", os.Getenv(helperAddr))
 	if err != nil {
 		return err
@@ -66,7 +73,20 @@ func help(mode string) error {
 		_ = l.Close()
 	}()
 	fmt.Println(l.Addr())
+	if mode == "share" {
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	}
 	return serve(l)
+}
+
+// sharePort lets other processes listen on the same port.
+func sharePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	controlErr := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return errors.Join(controlErr, err)
 }
 
 // serve reads each connection to its end, closes it, and says so.
@@ -146,8 +166,23 @@ type helper struct {
 // startHelper starts a helper in the calling thread's network namespace.
 func startHelper(t *testing.T, mode, addr, name string) *helper {
 	t.Helper()
-	h := &helper{t: t, cmd: exec.Command(os.Args[0])}
-	h.cmd.Env = append(os.Environ(), helperMode+"="+mode, helperAddr+"="+addr, fmt.Sprintf("%s=%x", helperName, name))
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), helperMode+"="+mode, helperAddr+"="+addr, fmt.Sprintf("%s=%x", helperName, name))
+	return startHelperCommand(t, cmd)
+}
+
+// startHelperWith starts a helper that gets files from fd 3 on.
+func startHelperWith(t *testing.T, mode string, files ...*os.File) *helper {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), helperMode+"="+mode)
+	cmd.ExtraFiles = files
+	return startHelperCommand(t, cmd)
+}
+
+func startHelperCommand(t *testing.T, cmd *exec.Cmd) *helper {
+	t.Helper()
+	h := &helper{t: t, cmd: cmd}
 	h.cmd.Stderr = os.Stderr
 	var err error
 	if h.stdin, err = h.cmd.StdinPipe(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tcpwatch/tcpwatch/bpf"
 	"github.com/tcpwatch/tcpwatch/events"
@@ -17,8 +18,8 @@ import (
 // The fds are walked before the sockets: one opened in between has a row and no
 // holder. So the fds are walked again, and then, as a socket may have been closed
 // in between, the sockets. One that has no holder even so was there during the
-// whole second walk. It is in flight over SCM_RIGHTS, or the kernel holds its file
-// (io_uring, NBD, vhost), or close() lingers on it.
+// whole second walk, and for closing after it. It is in flight over SCM_RIGHTS, or
+// the kernel holds its file (io_uring, NBD, vhost), or close() lingers on it.
 func (p *Probe) census(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	c := census{held: map[uint64]bool{}, lacking: map[uint64][]events.Event{}}
 	walked, losses, err = p.inventory(ctx, func(batch []events.Event) error {
@@ -38,11 +39,20 @@ func (p *Probe) census(ctx context.Context, emit func([]events.Event) error) (wa
 	if all, err := seesAllProcesses(); err != nil || !all {
 		return walked, losses, err
 	}
+	select {
+	case <-time.After(closing):
+	case <-ctx.Done():
+		return walked, losses, ctx.Err()
+	}
 	_, _, err = p.walkAll(ctx, func(batch []events.Event) error {
 		return emitSome(c.unheld(batch), emit)
 	})
 	return walked, losses, err
 }
+
+// closing is how long the end of a socket may take from the moment at which its
+// last fd is gone; a listener first ends what waits in its queues.
+const closing = 100 * time.Millisecond
 
 // seesAllProcesses reports whether no process can hide from the walk of fds. In a
 // pid namespace other than the first, the kernel shows the fds of its processes

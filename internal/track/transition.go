@@ -157,6 +157,9 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 		s.Facts |= SimulClose
 	case model.Established:
 		s.Facts |= Established
+		if p := s.Owner.Provenance; p == events.ProvenanceInherited || p == events.ProvenanceUnknown {
+			t.looks.wantOwners = true
+		}
 		t.succeed(s, ev)
 	}
 	s.recall(ev)
