@@ -22,7 +22,7 @@ const (
 	AbortOnClose                    // reset by close() with unread data
 	AbortOnMemory                   // reset or dropped: too many orphans, too little memory
 	AbortOnTimeout                  // given up: nobody answered
-	AbortOnLinger                   // reset: the peer's FIN did not come within TCP_LINGER2
+	AbortOnLinger                   // reset by close() with TCP_LINGER2 below 0
 	AbortFailed                     // a reset could not be sent
 	NumCounters
 )
@@ -36,7 +36,7 @@ var counterNames = [NumCounters]struct{ kernel, public string }{
 	SyncookiesFailed: {"SyncookiesFailed", "syncookies_failed"},
 	ReqQFullCookies:  {"TCPReqQFullDoCookies", "req_q_full_do_cookies"},
 	ReqQFullDrop:     {"TCPReqQFullDrop", "req_q_full_drop"},
-	TimeWaitOverflow: {"TCPTimeWaitOverflow", "time_wait_overflow"},
+	TimeWaitOverflow: {"TCPTimeWaitOverflow", "tw_overflow"},
 	TimeWait:         {"TW", "tw"},
 	TimeWaitRecycled: {"TWRecycled", "tw_recycled"},
 	TimeWaitKilled:   {"TWKilled", "tw_killed"},

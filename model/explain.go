@@ -28,6 +28,7 @@ const (
 	KindProvenance  = "provenance"
 	KindRetransmit  = "retransmit"
 	KindLossPlace   = "loss"
+	KindField       = "field"
 	KindWord        = "word" // used for more than one kind of thing
 )
 
@@ -48,6 +49,7 @@ var entries = sync.OnceValue(func() []Entry {
 	for i := range timeWaitEnds {
 		all = append(all, timeWaitEntry(TimeWaitEnd(i)))
 	}
+	all = append(all, fieldEntries...)
 	return append(all, wordEntries...)
 })
 

@@ -31,9 +31,9 @@ A full socket never stores this state: it goes to CLOSE as the mini-socket takes
 `, See: []string{"time-wait-handover", "FIN_WAIT2", "expired", "assassinated", "overflow"}},
 	{Kind: KindState, Name: "CLOSE", Section: "RFC 9293 3.3.2",
 		Summary: "No connection: not yet, or no longer.",
-		Text: `Every socket begins and ends here. A socket that has ended and is still held by a file descriptor stays: the application has not noticed, or not called close(). Neither ss nor /proc lists such a socket, yet it uses up a descriptor.
+		Text: `Every socket begins and ends here. A socket that has ended and is still held by a file descriptor stays: the application has not noticed, or not called close(). Neither ss nor /proc lists such a socket, yet it uses up a descriptor; inventories say held.
 Why a connection ended is its close_reason.
-`, See: []string{"reset_by_peer", "fin"}},
+`, See: []string{"held", "reset_by_peer", "fin"}},
 	{Kind: KindState, Name: "CLOSE_WAIT", Section: "RFC 9293 3.3.2, 3.6",
 		Summary: "The peer has closed; your application has not.",
 		Text: `The peer's FIN arrived, and the kernel waits for the application that owns this socket to call close(). No timer ends this wait: a socket here for minutes is a bug in that application, nearly always a connection that it forgot to close (a leak, an error path, a thread that is stuck).
@@ -45,17 +45,17 @@ Find the owner's pid and fd in the same line, see what it is doing, and restart 
 `, See: []string{"CLOSE_WAIT", "timeout_orphan"}},
 	{Kind: KindState, Name: "LISTEN", Section: "RFC 9293 3.3.2, 3.10.7.2",
 		Summary: "Waiting for clients to connect.",
-		Text: `A server's socket. Connections are made in sockets of their own, and wait in its accept queue until the application accepts them; when that queue is full the kernel drops new ones without a transition (nstat: ListenOverflows).
-`, See: []string{"listen_ended", "never_accepted", "listener_closed"}},
+		Text: `A server's socket. Connections are made in sockets of their own, and wait in its accept queue until the application accepts them; when that queue is full the kernel drops new ones without a transition (listen_overflows). In an inventory RECV-Q is the length of that queue and SEND-Q its limit.
+`, See: []string{"accept_queue", "syn_queue", "unaccepted", "listen_ended", "never_accepted", "listener_closed"}},
 	{Kind: KindState, Name: "CLOSING", Section: "RFC 9293 3.6, figure 13",
 		Summary: "Both ends closed at once; the peer has not acknowledged our FIN yet.",
 		Text: `Rare and short: the FINs crossed on the way. It becomes TIME_WAIT as soon as the peer's acknowledgment arrives. Sockets that stay here have lost their peer.
 `, See: []string{"simultaneous-close", "TIME_WAIT"}},
 	{Kind: KindState, Name: "NEW_SYN_RECV", Section: "include/net/tcp_states.h, Linux 4.4",
 		Summary: "A SYN arrived and was answered; the client has not completed the handshake.",
-		Text: `A request socket: small, without a process, held by its listener. ss prints it as SYN-RECV. Inventories show it; no transition is ever reported, only the SYN-ACKs that are sent again.
+		Text: `A request socket: small, without a process, held by its listener. ss prints it as SYN-RECV. Inventories show it, for how long it has waited and how often its SYN-ACK was sent again (after 1, 2, 4 ... s, net.ipv4.tcp_synack_retries times); no transition is ever reported. SYN cookies leave none.
 Many of them: a SYN flood, or clients whose answers do not reach this host.
-`, See: []string{"SYN_RECV", "LISTEN", "synack"}},
+`, See: []string{"syn_queue", "syn_young", "SYN_RECV", "LISTEN", "synack"}},
 	{Kind: KindState, Name: "BOUND_INACTIVE", Section: "include/net/tcp_states.h, Linux 6.8",
 		Summary: "Bound to a port, neither listening nor connected.",
 		Text: `What the kernel's socket listing calls a CLOSE socket that has called bind(). It holds a port that others may want. No transition is ever reported with this state.

@@ -53,6 +53,7 @@ func TestExplainKnowsEveryName(t *testing.T) {
 	names = append(names, "exact", "inherited", "unknown", "kernel") // owner.provenance
 	names = append(names, "ring", "nested", "table", "queue", "sink")
 	names = append(names, "syn", "synack", "fin", "data")
+	names = append(names, "held", "accept_queue", "unaccepted", "syn_queue", "syn_young")
 	for _, name := range names {
 		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "_", "-")} {
 			if e, ok := Explain(spelling); !ok || e.Name != name {

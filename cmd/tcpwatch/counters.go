@@ -48,8 +48,8 @@ var said = [...]struct {
 	{events.TimeWaitOverflow, "TIME_WAIT overflows"},
 }
 
-func (c *countedNamespaces) print(w io.Writer) {
-	names := namesOfNamespaces()
+// print names the namespaces that have a name in names.
+func (c *countedNamespaces) print(w io.Writer, names map[uint32]string) {
 	for _, inum := range c.order {
 		var parts []string
 		for _, s := range said {

@@ -166,6 +166,7 @@ var kindTitles = map[string][2]string{
 	model.KindProvenance:  {"how an owner is known", "How an owner is known"},
 	model.KindRetransmit:  {"kind of retransmission", "Kinds of retransmission"},
 	model.KindLossPlace:   {"where events were lost", "Where events were lost"},
+	model.KindField:       {"field of an inventory", "Fields of an inventory"},
 	model.KindWord:        {"word of several meanings", "Words of several meanings"},
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
@@ -52,6 +53,14 @@ func TestExplainEveryName(t *testing.T) {
 			if n := len(strings.TrimRight(line, "\n")); n > 60 && strings.Contains(strings.TrimSpace(line), " ") {
 				t.Errorf("%s: %d columns in %q", entry.Name, n, line)
 			}
+		}
+	}
+}
+
+func TestExplainEveryCounter(t *testing.T) {
+	for n := range events.NumCounters {
+		if e, ok := model.Explain(n.String()); !ok || e.Kind != model.KindField {
+			t.Errorf("%s (%s) is not explained", n, n.Kernel())
 		}
 	}
 }

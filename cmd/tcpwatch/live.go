@@ -63,6 +63,7 @@ func runLive(ctx context.Context, e *env, o *liveOptions, args []string) error {
 
 // show runs the screen over a session until the user quits.
 func (o *liveOptions) show(ctx context.Context, e *env, s *session, f *filter.Filter) error {
+	f.Now = s.now()
 	owners := s.owners(ownerFlags{}, f)
 	table := track.New(s.tableOptions(&o.capture, o.capture.maxSockets), owners.feed(nothing{}))
 	w := watch.New(s.source, table, nil)
@@ -73,7 +74,7 @@ func (o *liveOptions) show(ctx context.Context, e *env, s *session, f *filter.Fi
 	go func() {
 		screen <- tui.Run(ctx, tui.Options{
 			Feed: w, Refresh: o.refresh, Title: o.title(), Now: s.now(), Clock: s.clock(),
-			Compile: f.CompileRow, Attached: s.mode, Color: o.globals.color(e, e.stdout), Done: ended,
+			Only: f.MatchRow, Compile: f.CompileRow, Attached: s.mode, Color: o.globals.color(e, e.stdout), Done: ended,
 		})
 	}()
 	err := <-screen

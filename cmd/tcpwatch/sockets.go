@@ -94,7 +94,7 @@ func runSockets(ctx context.Context, e *env, o *socketsOptions, args []string) e
 	}
 	o.summarize(e.stderr, append(p.Losses, snapshot.Losses()...))
 	if o.output == "wide" && !o.globals.quiet {
-		counted.print(e.stderr)
+		counted.print(e.stderr, namesOfNamespaces())
 	}
 	return nil
 }
@@ -110,9 +110,14 @@ func (o *socketsOptions) replay(ctx context.Context, e *env, f *filter.Filter) e
 	var end leftovers
 	table := track.New(track.Options{Replay: true}, &end)
 	err = replayError(s, watch.New(s.source, table, nil).Run())
-	table.Inventory(end.time, only{f, nil, w})
-	end.list(only{f, nil, w})
-	return errors.Join(err, closeWriter(w))
+	counted := countedNamespaces{to: only{f, nil, w}}
+	table.Inventory(end.time, withListen{end.listen, &counted})
+	end.list(&counted)
+	err = errors.Join(err, closeWriter(w))
+	if o.output == "wide" && !o.globals.quiet {
+		counted.print(e.stderr, nil) // the names of now are not those of then
+	}
+	return err
 }
 
 func (o *socketsOptions) writer(e *env, epoch int64) sink.Writer {
@@ -154,6 +159,7 @@ func (o *socketsOptions) summarize(w io.Writer, losses []probe.Loss) {
 type leftovers struct {
 	time     uint64
 	requests []track.Observation
+	listen   map[uint64]*events.Listen // by socket, what was told of listeners
 }
 
 // Observe implements track.Sink.
@@ -163,6 +169,26 @@ func (l *leftovers) Observe(o *track.Observation) {
 	if ev.Kind == events.Inventory && ev.To == model.NewSynRecv {
 		l.requests = append(l.requests, *o)
 	}
+	if o.Listen != nil {
+		if l.listen == nil {
+			l.listen = map[uint64]*events.Listen{}
+		}
+		l.listen[o.ID] = o.Listen
+	}
+}
+
+// withListen is a Sink that adds to listeners what the recording told of them.
+type withListen struct {
+	listen map[uint64]*events.Listen
+	to     track.Sink
+}
+
+// Observe implements track.Sink.
+func (w withListen) Observe(o *track.Observation) {
+	if o.Event.To == model.Listen {
+		o.Listen = w.listen[o.ID]
+	}
+	w.to.Observe(o)
 }
 
 // requestLife is for how long a request is believed to last that was found, in ns:

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,6 +118,67 @@ func TestLiveScreen(t *testing.T) {
 
 	s.keys("q")
 	s.awaitExit()
+}
+
+// A socket that was reset and is still held, which ss does not show, is on the
+// screen with its holder and since when; so is one that was so before the start,
+// but since when nobody knows.
+func TestLiveShowsHeldSockets(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	ns := newNetns(t)
+	ns.Named(fmt.Sprintf("tcpwatch-live-%d", os.Getpid()))
+	reset := func() (port uint16) { // of the end that is gone
+		t.Helper()
+		resetter, holder := inNetnsPair(t, ns)
+		if err := resetter.SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		if err := resetter.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, port = kerneltest.Ports(holder)
+		return port
+	}
+	before := reset()
+	s := newScreen(t, 190, 24, fmt.Sprintf("%s live --netns %d", kerneltest.BuildTcpwatch(t), ns.Inum()))
+	row := func(text string, port uint16) string {
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, fmt.Sprintf(":%d ", port)) && strings.Contains(line, "CLOSE held") {
+				return line
+			}
+		}
+		return ""
+	}
+	mine := fmt.Sprintf("%d/", os.Getpid())
+	text := s.await("what was held before", func(text string) bool { return row(text, before) != "" })
+	if line := row(text, before); !strings.Contains(line, mine) || !strings.Contains(line, "≥") {
+		t.Errorf("%q: want the holder %s, and an age that is only the least", line, mine)
+	}
+	seen := reset()
+	text = s.await("what is held since", func(text string) bool { return row(text, seen) != "" })
+	if line := row(text, seen); !strings.Contains(line, mine) || strings.Contains(strings.Fields(line)[3], "≥") {
+		t.Errorf("%q: want the holder %s, and an age", line, mine)
+	}
+	for _, filter := range []string{`held`, `state == "CLOSE" and held`, `held and in_state_ns > duration("2s")`} {
+		s.keys("/")
+		s.keys("-l", filter)
+		s.keys("Enter")
+		s.await(filter, func(text string) bool {
+			return contains("[/"+filter+"]", "esc back")(text) && row(text, seen) != "" && !strings.Contains(rowsOf(text), "ESTABLISHED")
+		})
+		s.keys("Escape")
+		s.await("no filter", func(text string) bool { return row(text, before) != "" && !strings.Contains(text, "esc back") })
+	}
+	s.keys("q")
+	s.awaitExit()
+}
+
+// inNetnsPair returns the ends of a connection within a namespace.
+func inNetnsPair(t *testing.T, ns *kerneltest.Netns) (client, server *net.TCPConn) {
+	t.Helper()
+	ns.Do(func() { client, server = kerneltest.Pair(t, kerneltest.IPv4) })
+	return client, server
 }
 
 // Ctrl-C leaves a sane terminal.

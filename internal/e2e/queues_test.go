@@ -20,8 +20,12 @@ import (
 func namedNetns(t *testing.T) *kerneltest.Netns {
 	t.Helper()
 	ns := newNetns(t)
-	ns.Named(fmt.Sprintf("tcpwatch-queues-%d-%d", os.Getpid(), ns.Inum()))
+	ns.Named(nameOf(ns))
 	return ns
+}
+
+func nameOf(ns *kerneltest.Netns) string {
+	return fmt.Sprintf("tcpwatch-queues-%d-%d", pidOfTest, ns.Inum())
 }
 
 // sockaddr converts an address and a port.
@@ -75,7 +79,7 @@ func listenWith(t *testing.T, ns *kerneltest.Netns, at netip.AddrPort, backlog i
 
 // inventoryOf returns what sockets finds at a port of a namespace, and the
 // listener among it.
-func inventoryOf(t *testing.T, ns *kerneltest.Netns, port uint16) (found []line, listener line) {
+func foundAt(t *testing.T, ns *kerneltest.Netns, port uint16) (found []line, listener line) {
 	t.Helper()
 	found = parseLines(t, mustOutput(t, "sockets", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()), "--lport", fmt.Sprint(port)))
 	listeners := sift(found, func(l *line) bool { return l.State == "LISTEN" })
@@ -173,7 +177,7 @@ func TestAcceptQueueFillsUp(t *testing.T) {
 			}
 			check := func(want uint32) {
 				t.Helper()
-				found, l := inventoryOf(t, ns, port)
+				found, l := foundAt(t, ns, port)
 				length, limit := ssBacklog(t, ns, port)
 				q := l.Listen
 				if length != want || q.Accept != length || q.AcceptLimit != limit || l.RecvQ != length || l.SendQ != limit {
@@ -198,6 +202,10 @@ func TestAcceptQueueFillsUp(t *testing.T) {
 				}
 			}
 			check(backlog + 1)
+			_, footer, _ := output(t, "sockets", "-o", "wide", "--netns", fmt.Sprint(ns.Inum()))
+			if want := fmt.Sprintf("netns %s: %d listen overflows, ", nameOf(ns), nstat(t, ns, "ListenOverflows")); !strings.Contains(footer, want) {
+				t.Errorf("stderr %q, want %q", footer, want)
+			}
 			accepted, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
 			if err != nil {
 				t.Fatal(err)
@@ -268,26 +276,33 @@ func TestSYNFlood(t *testing.T) {
 				peer := tunpeer.New(t, ns)
 				_, port := listenWith(t, ns, netip.AddrPortFrom(peer.KernelAddr(family), 0), 1000)
 				at := netip.AddrPortFrom(peer.KernelAddr(family), port)
+				began := time.Now()
 				for i := range syns {
 					s := tunpeer.Segment{Src: netip.AddrPortFrom(peer.ForgedAddr(family, i), 1024), Dst: at, Seq: uint32(i), Flags: tunpeer.SYN, Window: 65535}
 					if err := peer.Send(s); err != nil {
 						t.Fatal(err)
 					}
 				}
-				// The device hands packets over at once; those answered are counted.
-				cookies := func() uint64 { return nstat(t, ns, "SyncookiesSent") }
 				kerneltest.Eventually(t, patience, func() bool {
-					return uint64(ssSynRecv(t, ns))+max(cookies(), nstat(t, ns, "ListenDrops")) == syns
-				}, "every SYN in the queue, answered by a cookie, or dropped")
-				found, l := inventoryOf(t, ns, port)
+					return answered(peer, at)+int(nstat(t, ns, "ListenDrops")) == syns
+				}, "every SYN answered or dropped")
+				found, l := foundAt(t, ns, port)
 				waiting := uint32(len(sift(found, func(l *line) bool { return l.State == "NEW_SYN_RECV" })))
 				q := l.Listen
-				if q.SYNLimit != c.limit || q.SYN != waiting || int(q.SYN) != ssSynRecv(t, ns) {
-					t.Errorf("SYN queue %d of %d; %d rows, %d in ss, want a limit of %d", q.SYN, q.SYNLimit, waiting, ssSynRecv(t, ns), c.limit)
+				if q.SYNLimit != c.limit || q.SYN > c.limit+1 {
+					t.Errorf("SYN queue %d of %d, want a limit of %d", q.SYN, q.SYNLimit, c.limit)
 				}
-				// Linux 6.13 lets one more in, and so does the short queue's rule.
-				if q.SYN != c.limit && q.SYN != c.limit+1 {
-					t.Errorf("SYN queue %d is not full at %d", q.SYN, q.SYNLimit)
+				// After a second the kernel prunes a full queue, down to half.
+				if shown := ssSynRecv(t, ns); time.Since(began) < time.Second {
+					if q.SYN != waiting || int(q.SYN) != shown {
+						t.Errorf("SYN queue %d, %d rows, %d in ss", q.SYN, waiting, shown)
+					}
+					if q.SYN < c.limit { // the newer rule, and that without cookies, let one more in
+						t.Errorf("SYN queue %d is not full at %d", q.SYN, q.SYNLimit)
+					}
+					if sent := l.Counters["syncookies_sent"]; c.cookies == "1" && sent != uint64(syns-q.SYN) {
+						t.Errorf("%d cookies for %d SYNs and a queue of %d", sent, syns, q.SYN)
+					}
 				}
 				if q.Accept != 0 || q.Unaccepted == nil || *q.Unaccepted != 0 {
 					t.Errorf("accept queue %+v, want it empty", q)
@@ -300,13 +315,24 @@ func TestSYNFlood(t *testing.T) {
 						t.Errorf("%s %d, want %d", public, got, want)
 					}
 				}
-				if sent := l.Counters["syncookies_sent"]; c.cookies == "1" && sent != uint64(syns-q.SYN) || c.cookies == "0" && sent != 0 {
-					t.Errorf("%d cookies for %d SYNs and a queue of %d", sent, syns, q.SYN)
+				if sent := l.Counters["syncookies_sent"]; c.cookies == "0" && sent != 0 {
+					t.Errorf("%d cookies, which are off", sent)
 				}
 				t.Logf("%d in the queue", q.SYN)
 			})
 		}
 	}
+}
+
+// answered counts the peers that the kernel sent a SYN-ACK.
+func answered(peer *tunpeer.Peer, from netip.AddrPort) int {
+	to := map[netip.AddrPort]bool{}
+	for _, e := range peer.Log() {
+		if e.FromKernel && e.Segment.Src == from && e.Segment.Flags&(tunpeer.SYN|tunpeer.ACK) == tunpeer.SYN|tunpeer.ACK {
+			to[e.Segment.Dst] = true
+		}
+	}
+	return len(to)
 }
 
 // A half-open connection has an age and counts its SYN-ACKs; an RST ends it, and
@@ -317,7 +343,8 @@ func TestHalfOpenComesAndGoes(t *testing.T) {
 	for _, family := range []kerneltest.Family{kerneltest.IPv4, kerneltest.IPv6} {
 		t.Run(fmt.Sprintf("IPv%d", family), func(t *testing.T) {
 			ns := namedNetns(t)
-			c := tunpeer.New(t, ns).Conn(family)
+			peer := tunpeer.New(t, ns)
+			c := peer.Conn(family)
 			run := func(text string) {
 				t.Helper()
 				script, err := tunpeer.Parse(t.Name(), text)
@@ -331,7 +358,7 @@ func TestHalfOpenComesAndGoes(t *testing.T) {
 			check := func(again bool, oldest, youngest time.Time) {
 				t.Helper()
 				before := time.Now()
-				found, l := inventoryOf(t, ns, c.Kernel.Port())
+				found, l := foundAt(t, ns, c.Kernel.Port())
 				after := time.Now()
 				rows := sift(found, func(l *line) bool { return l.State == "NEW_SYN_RECV" })
 				if len(rows) != 1 || l.Listen.SYN != 1 {
@@ -360,18 +387,19 @@ func TestHalfOpenComesAndGoes(t *testing.T) {
 			check(true, oldest, youngest)
 			run("rst")
 			kerneltest.Eventually(t, patience, func() bool { return ssSynRecv(t, ns) == 0 }, "the end in ss")
-			found, l := inventoryOf(t, ns, c.Kernel.Port())
+			found, l := foundAt(t, ns, c.Kernel.Port())
 			if len(found) != 1 || l.Listen.SYN != 0 || l.Counters["embryonic_rsts"] != nstat(t, ns, "EmbryonicRsts") || l.Counters["embryonic_rsts"] != 1 {
 				t.Errorf("after the RST: %v, %+v, embryonic_rsts %d", found, l.Listen, l.Counters["embryonic_rsts"])
 			}
 
-			run("syn\nexpect synack\nack")
+			c = peer.Conn(family) // a slow guest may still be told of the first one's SYN-ACKs
+			run("kernel listen\nsyn\nexpect synack\nack")
 			kerneltest.Eventually(t, patience, func() bool { n, _ := ssBacklog(t, ns, c.Kernel.Port()); return n == 1 }, "a connection that waits")
-			if _, l := inventoryOf(t, ns, c.Kernel.Port()); l.Listen.Accept != 1 || *l.Listen.Unaccepted != 1 {
+			if _, l := foundAt(t, ns, c.Kernel.Port()); l.Listen.Accept != 1 || *l.Listen.Unaccepted != 1 {
 				t.Errorf("%+v, want one that waits", l.Listen)
 			}
 			run("rst\nstate CLOSE")
-			if _, l := inventoryOf(t, ns, c.Kernel.Port()); l.Listen.Accept != 1 || *l.Listen.Unaccepted != 0 {
+			if _, l := foundAt(t, ns, c.Kernel.Port()); l.Listen.Accept != 1 || *l.Listen.Unaccepted != 0 {
 				t.Errorf("%+v, want one in the queue, which was reset", l.Listen)
 			}
 		})

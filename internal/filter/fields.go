@@ -204,15 +204,18 @@ func evidence(v *model.Evidence) Evidence {
 }
 
 // ofRow fills what a row of a list knows.
-func (f *Fields) ofRow(r *track.Row, p *events.Process) {
+func (f *Fields) ofRow(r *track.Row, p *events.Process, now func() uint64) {
 	*f = Fields{
 		Event: "inventory", Socket: int(r.ID), Netns: int(r.Netns), Family: r.Family.String(),
 		Laddr: events.Addr(r.Family, &r.Saddr).String(), Lport: int(r.Lport),
 		Raddr: events.Addr(r.Family, &r.Daddr).String(), Rport: int(r.Rport),
 		Role: r.Role.String(), Owner: owner(&r.Owner, p),
 		Verdict: r.Verdict.String(), State: r.State.String(), Step: int(r.Steps),
-		InStateNS: -1, RemainingNS: -1, Listen: noListen, Counters: noCounters, RecvQ: int(r.Unread), Held: r.Facts&track.Ended != 0 && r.Facts&track.Destroyed == 0,
+		InStateNS: -1, RemainingNS: -1, Listen: noListen, Counters: noCounters, RecvQ: int(r.Unread), Held: r.Held(),
 		Began: track.BeganSeen.String(),
+	}
+	if now != nil {
+		f.InStateNS = int(r.InState(now()))
 	}
 	if r.Cookie != 0 {
 		f.Cookie = strconv.FormatUint(r.Cookie, 16)

@@ -40,6 +40,9 @@ type Filter struct {
 	Process func(*events.Owner) *events.Process
 	// Self is the process whose sockets NoSelf leaves out; 0 for none.
 	Self uint32
+	// Now is the time of rows, in ns since boot, for how long they have been in
+	// their state; nil if that is not asked.
+	Now func() uint64
 
 	port, lport, rport []uint16
 	addr               []netip.Prefix
@@ -200,7 +203,7 @@ func (f *Filter) MatchRow(r *track.Row) bool {
 	if f.expression == nil {
 		return true
 	}
-	f.expression.fields.ofRow(r, p)
+	f.expression.fields.ofRow(r, p, f.Now)
 	return f.expression.run()
 }
 

@@ -176,6 +176,33 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// A socket that has ended and is still held is one, for as long as its memory and
+// its address are its own.
+func TestHeldRows(t *testing.T) {
+	f := &Filter{Now: func() uint64 { return 15e9 }}
+	match, err := f.CompileRow(`held and state == "CLOSE" and in_state_ns == duration("5s")`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		facts track.Fact
+		since uint64
+		want  bool
+	}{
+		{track.Ended, 10e9, true},
+		{track.Ended | track.Reported, 10e9, true},
+		{track.Ended, 11e9, false},
+		{track.Ended | track.BeganBefore, 0, false}, // its end was not seen
+		{track.Ended | track.Destroyed, 10e9, false},
+		{track.Ended | track.Retired, 10e9, false}, // connected again
+		{0, 10e9, false},
+	} {
+		if got := match(&track.Row{State: model.Close, Facts: c.facts, Since: c.since}); got != c.want {
+			t.Errorf("facts %b since %d: %v, want %v", c.facts, c.since, got, c.want)
+		}
+	}
+}
+
 // Whatever is wrong is said in one line that names it.
 func TestBadValues(t *testing.T) {
 	cases := []struct {

@@ -24,7 +24,7 @@ type Counters struct {
 	SyncookiesFailed int `expr:"syncookies_failed"`
 	ReqQFullCookies  int `expr:"req_q_full_do_cookies"`
 	ReqQFullDrop     int `expr:"req_q_full_drop"`
-	TimeWaitOverflow int `expr:"time_wait_overflow"`
+	TimeWaitOverflow int `expr:"tw_overflow"`
 	TimeWait         int `expr:"tw"`
 	TimeWaitRecycled int `expr:"tw_recycled"`
 	TimeWaitKilled   int `expr:"tw_killed"`

@@ -141,7 +141,7 @@ from to step in_state_ns verdict rule why state substate remaining_ns began held
 listen listen.accept_queue listen.accept_limit listen.syn_queue listen.syn_limit listen.syn_young listen.unaccepted
 netns_counters netns_counters.listen_overflows netns_counters.listen_drops netns_counters.syncookies_sent
 netns_counters.syncookies_recv netns_counters.syncookies_failed netns_counters.req_q_full_do_cookies
-netns_counters.req_q_full_drop netns_counters.time_wait_overflow netns_counters.tw netns_counters.tw_recycled
+netns_counters.req_q_full_drop netns_counters.tw_overflow netns_counters.tw netns_counters.tw_recycled
 netns_counters.tw_killed netns_counters.embryonic_rsts netns_counters.abort_on_data netns_counters.abort_on_close
 netns_counters.abort_on_memory netns_counters.abort_on_timeout netns_counters.abort_on_linger netns_counters.abort_failed
 kind seq count err direction active reason where close_reason closed_by duration_ns complete

@@ -63,6 +63,19 @@ func (s *Socket) Row() Row {
 	return r
 }
 
+// Held is Socket.Held.
+func (r *Row) Held() bool { return r.Facts&(Ended|Destroyed|Retired) == Ended }
+
+// InState returns for how long, at time now, the socket has been in its state, in
+// ns, or -1 if its beginning was not seen. Of a socket that is held it is the time
+// since its end.
+func (r *Row) InState(now uint64) int64 {
+	if r.Since == 0 {
+		return -1
+	}
+	return int64(now - min(now, r.Since))
+}
+
 // Rows appends every socket of the table, open and closed, to rows, in no
 // particular order.
 func (t *Table) Rows(rows []Row) []Row {

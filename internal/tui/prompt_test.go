@@ -48,6 +48,25 @@ func compile(text string) (func(*track.Row) bool, error) {
 	return func(r *track.Row) bool { return r.Rport == port }, nil
 }
 
+// What the program was started for limits the table, with and without a filter.
+func TestOnlyWhatWasAskedFor(t *testing.T) {
+	m, _ := open(t, 120, 30, func(o *Options) {
+		o.Only = func(r *track.Row) bool { return r.Rport == 5432 }
+	})
+	if got, want := ids(m), []uint64{8, 11, 5}; !slices.Equal(got, want) {
+		t.Errorf("rows %v, want %v", got, want)
+	}
+	press(m, "/")
+	enter(m, "close_wait")
+	if got, want := ids(m), []uint64{5}; !slices.Equal(got, want) {
+		t.Errorf("filtered %v, want %v", got, want)
+	}
+	press(m, "esc")
+	if got, want := ids(m), []uint64{8, 11, 5}; !slices.Equal(got, want) {
+		t.Errorf("rows %v after esc, want %v", got, want)
+	}
+}
+
 func TestFilterIsExpression(t *testing.T) {
 	m, _ := open(t, 120, 30, func(o *Options) { o.Compile = compile })
 	press(m, "/")

@@ -87,7 +87,7 @@ func (m *ui) nothing() string {
 	switch {
 	case m.counts.capacity == 0:
 		return "reading the sockets" + m.glyphs.ellipsis
-	case m.asked.filter != nil:
+	case m.asked.filter != nil, m.asked.only != nil:
 		return "no socket matches the filter"
 	case m.asked.abnormal:
 		return "nothing abnormal"

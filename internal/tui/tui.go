@@ -51,6 +51,10 @@ type Options struct {
 	// goroutines at once.
 	Compile func(filter string) (func(*track.Row) bool, error)
 
+	// Only tells the sockets to show, whatever is typed; nil means all. It is
+	// never called by two goroutines at once.
+	Only func(*track.Row) bool
+
 	Filter   string        // the filter to begin with
 	Title    string        // of the host or the recording
 	Attached func() string // one word for where events come from; nil means live

@@ -88,6 +88,9 @@ func newUI(ctx context.Context, o Options) (*ui, error) {
 		promptKeys: promptKeys[:],
 	}
 	m.counts.status = "live"
+	if o.Only != nil {
+		m.asked.only = &filter{test: o.Only}
+	}
 	var err error
 	if m.asked.filter, err = newFilter(o.Filter, o.Compile); err != nil {
 		return nil, fmt.Errorf("compile filter %q: %w", o.Filter, err)

@@ -10,10 +10,11 @@ const recent = 10e9
 
 // query is what the table is to show, and in which order.
 type query struct {
-	sort     int  // index into columns
-	reverse  bool // against the column's own direction
-	closed   bool // all closed sockets, not only the newest
-	abnormal bool // only what is abnormal or worse, open or closed
+	sort     int     // index into columns
+	reverse  bool    // against the column's own direction
+	closed   bool    // all closed sockets, not only the newest
+	abnormal bool    // only what is abnormal or worse, open or closed
+	only     *filter // what the program was started for; nil: everything
 	filter   *filter
 	pin      uint64 // a socket that stays for its open history
 }
@@ -45,14 +46,15 @@ func (v *view) find(id uint64) int {
 // arrange filters and sorts the rows.
 func (v *view) arrange(q *query) {
 	v.order = v.order[:0]
-	unlock := q.filter.lock()
+	unlockOnly, unlock := q.only.lock(), q.filter.lock()
 	for i := range v.rows {
 		r := &v.rows[i]
-		if v.inScope(q, r) && q.filter.match(r, v) {
+		if v.inScope(q, r) && q.only.match(r, v) && q.filter.match(r, v) {
 			v.order = append(v.order, int32(i))
 		}
 	}
 	unlock()
+	unlockOnly()
 	v.sort(q)
 }
 
@@ -68,9 +70,7 @@ func (v *view) inScope(q *query, r *track.Row) bool {
 }
 
 // held reports whether the socket has ended, and something still refers to it.
-func held(r *track.Row) bool {
-	return r.Facts&(track.Ended|track.Destroyed|track.Retired) == track.Ended
-}
+func held(r *track.Row) bool { return r.Held() }
 
 // closed reports whether the socket is over and done with.
 func closed(r *track.Row) bool { return r.Facts&track.Ended != 0 && !held(r) }
@@ -81,7 +81,7 @@ func closed(r *track.Row) bool { return r.Facts&track.Ended != 0 && !held(r) }
 func inState(r *track.Row, now uint64) (ns int64, exact bool) {
 	switch {
 	case r.Since != 0:
-		return int64(now - min(now, r.Since)), true
+		return r.InState(now), true
 	case r.Facts&track.OnlyFound != 0 && r.Born != 0:
 		return int64(now - min(now, r.Born)), false
 	}

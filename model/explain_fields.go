@@ -1,0 +1,85 @@
+package model
+
+// fieldEntries explains what an inventory tells of waiting connections. The
+// counters are the kernel's own, of one network namespace since it began; nstat
+// prints them as TcpExt.
+var fieldEntries = []Entry{
+	{Kind: KindField, Name: "held", Section: "tcp_done, inet_release, Linux 5.8",
+		Summary: "The connection is over, and a file descriptor still refers to its socket.",
+		Text: `It was reset or timed out, and the application has not called close(): it has not noticed, or forgot. Neither ss nor /proc lists such a socket, yet it takes a descriptor and memory. Reading from it would tell the application the error.
+Many of them, and old: a leak in the owner.
+`, See: []string{"CLOSE", "reset_by_peer"}},
+	{Kind: KindField, Name: "accept_queue", Section: "sk_acceptq_is_full, Linux 5.8",
+		Summary: "How many connections of a listener wait to be accepted.",
+		Text: `Handshakes that are complete, and that the application has not taken with accept(). It is full beyond accept_limit, the smaller of listen()'s backlog and net.core.somaxconn: then the kernel drops SYNs and the last ACKs of handshakes, and clients wait and try again (listen_overflows).
+If it stays long, the application accepts too slowly. A longer backlog helps against bursts only.
+`, See: []string{"unaccepted", "syn_queue", "listen_overflows", "LISTEN"}},
+	{Kind: KindField, Name: "unaccepted", Section: "inet_csk_accept, Linux 5.8",
+		Summary: "How many connections found belong to no application yet.",
+		Text: `Established, and no process has a descriptor of them: they wait in the accept queue of the listener at their address. As many as accept_queue says, less those that were reset while they waited; accept() still returns these, and they fail at once. If the listener closes, the rest is reset (listener_closed).
+Where several listeners share an address (SO_REUSEPORT) nobody can say whose they are, and it is left out.
+`, See: []string{"accept_queue", "listener_closed"}},
+	{Kind: KindField, Name: "syn_queue", Section: "tcp_conn_request, Linux 5.8",
+		Summary: "How many half-open connections a listener has.",
+		Text: `A SYN was answered, and the client has not completed the handshake: the NEW_SYN_RECV of inventories. It may grow to syn_limit, which is accept_limit, and without SYN cookies at most three quarters of net.ipv4.tcp_max_syn_backlog. Beyond that Linux answers with a SYN cookie and remembers nothing, or drops the SYN where net.ipv4.tcp_syncookies is 0.
+`, See: []string{"syn_young", "NEW_SYN_RECV", "syncookies_sent", "accept_queue"}},
+	{Kind: KindField, Name: "syn_young", Section: "reqsk_timer_handler, Linux 5.8",
+		Summary: "How many half-open connections were answered only once so far.",
+		Text: `The rest has let its first SYN-ACK go unanswered for a second. Many old ones: a SYN flood from forged addresses, or clients whose answers do not reach this host. When the queue is more than half full Linux gives the old ones up sooner.
+`, See: []string{"syn_queue", "synack"}},
+
+	{Kind: KindField, Name: "listen_overflows", Section: "tcp_conn_request, tcp_v4_syn_recv_sock, Linux 5.8",
+		Summary: "SYNs and last ACKs of handshakes dropped because an accept queue was full.",
+		Text:    "Clients see a slow connect, or think they are connected while this host knows nothing of it. Find the listener whose accept_queue is beyond its accept_limit.\n", See: []string{"accept_queue", "listen_drops"}},
+	{Kind: KindField, Name: "listen_drops", Section: "tcp_listendrop, Linux 5.8",
+		Summary: "All that listeners dropped, listen_overflows with it.",
+		Text:    "What is more than listen_overflows: a full SYN queue without cookies, no memory, no route, a filter.\n", See: []string{"listen_overflows", "req_q_full_drop"}},
+	{Kind: KindField, Name: "syncookies_sent", Section: "RFC 4987 3.6; cookie_v4_init_sequence, Linux 5.8",
+		Summary: "SYN-ACKs with a cookie, sent because a SYN queue was full.",
+		Text:    "The connection works if the client answers, without some options. A flood, or a backlog that is too short for the rush.\n", See: []string{"syn_queue", "syncookies_recv"}},
+	{Kind: KindField, Name: "syncookies_recv", Section: "RFC 4987 3.6; cookie_v4_check, Linux 5.8",
+		Summary: "Connections that came about by a SYN cookie.",
+		Text:    "Nearly as many as syncookies_sent: real clients in a rush. Far fewer: a flood.\n", See: []string{"syncookies_sent"}},
+	{Kind: KindField, Name: "syncookies_failed", Section: "cookie_v4_check, Linux 5.8",
+		Summary: "ACKs for a listener with a cookie that is not one of ours, or too old.",
+		Text:    "Stray ACKs of old connections, or somebody who guesses.\n", See: []string{"syncookies_sent"}},
+	{Kind: KindField, Name: "req_q_full_do_cookies", Section: "tcp_syn_flood_action, Linux 5.8",
+		Summary: "SYNs that found the SYN queue full and were to be answered with a cookie.",
+		Text:    "See syncookies_sent.\n", See: []string{"syncookies_sent"}},
+	{Kind: KindField, Name: "req_q_full_drop", Section: "tcp_syn_flood_action, Linux 5.8",
+		Summary: "SYNs that found the SYN queue full and were dropped, as SYN cookies are off.",
+		Text:    "Set net.ipv4.tcp_syncookies to 1, or make the queue longer: listen()'s backlog and net.core.somaxconn.\n", See: []string{"syn_queue"}},
+	{Kind: KindField, Name: "embryonic_rsts", Section: "RFC 9293 3.10.7.4; tcp_check_req, Linux 5.8",
+		Summary: "Half-open connections that an RST ended.",
+		Text:    "Clients that gave up, port scanners, or hosts whose address somebody forged.\n", See: []string{"NEW_SYN_RECV"}},
+	{Kind: KindField, Name: "tw_overflow", Section: "tcp_time_wait, Linux 5.8",
+		Summary: "Connections that ended without TIME_WAIT, as there were too many.",
+		Text:    "The limit is net.ipv4.tcp_max_tw_buckets.\n", See: []string{"overflow", "TIME_WAIT"}},
+	{Kind: KindField, Name: "tw", Section: "inet_twsk_schedule, Linux 5.19",
+		Summary: "Mini-sockets of TIME_WAIT and FIN_WAIT2.",
+		Text:    "Counted when they begin from Linux 5.19 on, before that when their time was over.\n", See: []string{"TIME_WAIT", "expired"}},
+	{Kind: KindField, Name: "tw_recycled", Section: "RFC 6191; tcp_twsk_unique, Linux 5.8",
+		Summary: "Mini-sockets whose place a connect() took.",
+		Text:    "By net.ipv4.tcp_tw_reuse.\n", See: []string{"reused", "time-wait-reused"}},
+	{Kind: KindField, Name: "tw_killed", Section: "inet_twsk_schedule, Linux 5.8",
+		Summary: "Mini-sockets that were made to wait 4 s or less.",
+		Text:    "Not those that something killed: of these there is no counter.\n", See: []string{"TIME_WAIT", "time-wait-killed"}},
+	{Kind: KindField, Name: "abort_on_data", Section: "RFC 9293 3.6.1; tcp_rcv_state_process, Linux 5.8",
+		Summary: "Connections reset for data that came after close(), or closed with SO_LINGER 0.",
+		Text:    "The verdict of each life tells the two apart.\n", See: []string{"end-data-after-close", "end-linger-zero"}},
+	{Kind: KindField, Name: "abort_on_close", Section: "RFC 9293 3.6.1; tcp_close, Linux 5.8",
+		Summary: "Connections reset because the application closed with data unread.",
+		Text:    "See reset_by_local_unread.\n", See: []string{"reset_by_local_unread"}},
+	{Kind: KindField, Name: "abort_on_memory", Section: "tcp_out_of_resources, Linux 5.8",
+		Summary: "Connections given up for too many orphans or too little memory.",
+		Text:    "See net.ipv4.tcp_max_orphans and net.ipv4.tcp_mem.\n", See: []string{"end-orphan-reset"}},
+	{Kind: KindField, Name: "abort_on_timeout", Section: "RFC 9293 3.8.3; tcp_write_err, Linux 5.8",
+		Summary: "Connections given up because nobody answered.",
+		Text:    "See the close reasons that begin with timeout.\n", See: []string{"timeout_retransmit", "timeout_keepalive", "timeout_orphan"}},
+	{Kind: KindField, Name: "abort_on_linger", Section: "__tcp_close, Linux 5.8",
+		Summary: "Connections reset at close() because TCP_LINGER2 is below 0.",
+		Text:    "They do not wait for the peer's FIN.\n", See: []string{"end-linger2"}},
+	{Kind: KindField, Name: "abort_failed", Section: "tcp_send_active_reset, Linux 5.8",
+		Summary: "Resets that could not be sent.",
+		Text:    "Memory was short; the peer learns of it with its next segment.\n", See: []string{"end-reset-by-local"}},
+}
