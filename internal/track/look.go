@@ -140,7 +140,11 @@ func (t *Table) LookBy() uint64 {
 // meets notes that the look under way met s.
 func (t *Table) meets(s *Socket, ev *events.Event) {
 	s.met.look, s.met.state = t.looks.number, ev.To
-	if ev.Kind == events.Inventory && ev.Time > s.Since && s.Open() {
+	if ev.Time <= s.Since || !s.Open() {
+		return
+	}
+	s.learn(ev) // the event that told of its port may have been lost
+	if ev.Kind == events.Inventory {
 		s.Last = ev.Evidence // the newest queues and counters
 	}
 }

@@ -132,6 +132,22 @@ func TestLooksMend(t *testing.T) {
 	}
 }
 
+// The local port of a client comes with its second event: if that was lost, a look
+// knows it.
+func TestLooksLearnThePort(t *testing.T) {
+	s := play(t, Options{})
+	k := s.socket(1)
+	port := k.ev.Lport
+	k.ev.Lport = 0
+	k.to(synSent)
+	s.lose(1, events.WhereRing)
+	k.ev.Lport, k.st = port, established
+	s.looks(k.is)
+	if rows := s.wantRows(established); rows[0].Lport != port {
+		t.Errorf("port %d, want %d", rows[0].Lport, port)
+	}
+}
+
 // After a hole nothing is judged that rests on it; once a look has agreed with
 // the table, the next transitions are judged again.
 func TestJudgedAgainAfterALook(t *testing.T) {
