@@ -261,15 +261,15 @@ func (t *Table) compareMini(s *Socket, w *walk, time uint64) {
 	switch {
 	case m.stage == miniLeaving || m.stage == miniReused:
 		return
-	case s.met.look == t.looks.number && s.met.state == model.TimeWait:
-		s.met.missed = 0
+	case m.met.look == t.looks.number:
+		m.met.missed = 0
 		return
 	case w == nil && time < max(s.EndTime+presumedFor, m.Expires+unreachableFor):
 		return // in a namespace that cannot be looked into
 	case w != nil && max(m.Seen, m.Since) >= w.began:
 		return
 	}
-	if s.met.missed++; s.met.missed < absences {
+	if m.met.missed++; m.met.missed < absences {
 		t.looks.again = true
 		return
 	}
