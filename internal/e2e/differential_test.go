@@ -173,7 +173,7 @@ func TestSocketsAreThoseOfTheKernel(t *testing.T) {
 	for range stops {
 		p = m.Make(total / stops)
 		before := ssTruth(t, a, b)
-		found := parseArray(t, mustOutput(t, "sockets", "-o", "json", "--netns", fmt.Sprint(a.Inum()), "--netns", fmt.Sprint(b.Inum())))
+		found := parseArray(t, mustOutput(t, "sockets", "-o", "json", "--holders", "--netns", fmt.Sprint(a.Inum()), "--netns", fmt.Sprint(b.Inum())))
 		after := ssTruth(t, a, b)
 		ours := checkInventory(t, found, p, before.both(), after.both())
 		for one := range ours {
@@ -229,8 +229,8 @@ func checkInventory(t *testing.T, found []line, p mill.Picture, before, after li
 	return ours
 }
 
-// checkOwners checks that whoever is named holds the socket, and that somebody is
-// named where ss names anybody.
+// checkOwners checks that those named as holders are those that ss names, and the
+// makers of the socket, and that the owner is one of them.
 func checkOwners(t *testing.T, found []line, p mill.Picture, before, after list) {
 	t.Helper()
 	known := map[listed]holders{} // as their makers know
@@ -260,13 +260,21 @@ func checkOwners(t *testing.T, found []line, p mill.Picture, before, after list)
 func checkOwner(t *testing.T, l *line, want holders) {
 	t.Helper()
 	o := l.Owner
-	if o.Provenance != "exact" {
-		if len(want) > 0 {
-			t.Errorf("%v: %s, held by %v", l, o.Provenance, want)
+	got := holders{}
+	for i := range o.Holders {
+		if h := &o.Holders[i]; h.FD != nil {
+			got[mill.Holder{PID: int(h.PID), FD: *h.FD}] = true
 		}
-		return
 	}
-	if o.FD == nil || !want[mill.Holder{PID: int(o.PID), FD: *o.FD}] {
+	if !maps.Equal(got, want) {
+		t.Errorf("%v is held by %v; found %v", l, slices.Collect(maps.Keys(want)), o.Holders)
+	}
+	switch {
+	case o.Provenance != "exact":
+		if len(want) > 0 {
+			t.Errorf("%v: %s, held by %v", l, o.Provenance, slices.Collect(maps.Keys(want)))
+		}
+	case o.FD == nil || !want[mill.Holder{PID: int(o.PID), FD: *o.FD}]:
 		t.Errorf("%v is held by %v", l, slices.Collect(maps.Keys(want)))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -18,6 +19,14 @@ const (
 	roleVariable = "TCPWATCH_MILL"      // mill or keeper
 	seedVariable = "TCPWATCH_MILL_SEED" // of the mill's choices
 )
+
+func init() {
+	if os.Getenv(roleVariable) != "" {
+		// To the first thread, whose namespace is the process's in /proc: it must not
+		// be one of those that go elsewhere.
+		runtime.LockOSThread()
+	}
+}
 
 // Main is the mill, or its keeper, in a process that is to be one; else it
 // returns. TestMain calls it first.

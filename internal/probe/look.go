@@ -14,13 +14,13 @@ import (
 const (
 	looksApart  = time.Second // at least, between the end of one and the next
 	looksAShare = 19          // times its own duration, if that is longer
+	looksWithin = time.Minute // at most: what took so long may have been a stop of this process
 )
 
 // looks is when Live looked around, and when it is to do so again.
 type looks struct {
 	ctx      context.Context
 	by       uint64 // asked for, ns since boot; 0 if not
-	began    uint64
 	earliest uint64 // when the next may begin
 }
 
@@ -31,8 +31,8 @@ func (l *Live) LookBy(time uint64) { l.looks.by = time }
 
 // look begins an inventory.
 func (l *Live) look() {
-	l.looks.by, l.looks.began = 0, now()
-	l.queue = append(l.queue, events.Event{Kind: events.Look, Time: l.looks.began, InState: -1})
+	l.looks.by = 0
+	l.queue = append(l.queue, events.Event{Kind: events.Look, Time: now(), InState: -1})
 	l.found = startInventory(l.looks.ctx, l.probe.inventory)
 	l.looking = true
 }
@@ -57,8 +57,8 @@ func (l *Live) lookedAround() {
 	}
 	l.learnTimers()
 	end := now()
-	apart := max(uint64(looksApart), looksAShare*(end-l.looks.began))
-	l.looks.earliest = end + apart
+	apart := min(max(looksApart, looksAShare*l.found.took), looksWithin)
+	l.looks.earliest = end + uint64(apart)
 	l.queue = append(l.queue, events.Event{Kind: events.Found, Time: end, LostCount: uint64(len(l.losses)), InState: -1})
 }
 

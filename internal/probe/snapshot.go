@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/tcpwatch/tcpwatch/events"
 )
@@ -82,6 +83,7 @@ type inventoryResult struct {
 	walked map[uint32]*events.Counters
 	losses []Loss
 	err    error
+	took   time.Duration // without waiting for whoever takes the batches
 }
 
 // startInventory runs take, which makes an inventory, beside the reader.
@@ -90,7 +92,12 @@ func startInventory(ctx context.Context, take inventoryFunc) inventoryQueue {
 	q := inventoryQueue{inventoryResult: &inventoryResult{}, batches: make(chan []events.Event, 16), cancel: cancel}
 	go func() {
 		defer close(q.batches)
+		began := time.Now() // which stands still while the machine is suspended
+		var waited time.Duration
+		defer func() { q.took = time.Since(began) - waited }()
 		q.walked, q.losses, q.err = take(ctx, func(batch []events.Event) error {
+			handed := time.Now()
+			defer func() { waited += time.Since(handed) }()
 			select {
 			case q.batches <- batch:
 				return nil

@@ -176,7 +176,7 @@ func (t *Table) findMini(ev *events.Event) {
 		return
 	}
 	if s != nil && (s.Cookie == 0 || ev.Cookie == 0 || s.Cookie == ev.Cookie) {
-		s.met.look, s.met.state = t.looks.number, model.TimeWait
+		s.Mini.met.look = t.looks.number
 		if s.Mini.stage == miniPresumed || s.Mini.stage == miniThere && ev.Time > s.Mini.Seen {
 			t.rearm(s, ev)
 		}
@@ -194,7 +194,7 @@ func (t *Table) findMini(ev *events.Event) {
 		t.observe(ev, nil)
 		return
 	}
-	s.met.look, s.met.state, s.Mini.told = t.looks.number, model.TimeWait, true
+	s.Mini.met.look, s.Mini.told = t.looks.number, true
 	s.Since = ev.Time
 	if t.timers && t.expected(ev) {
 		s.Facts |= Repaired

@@ -140,7 +140,11 @@ func (t *Table) LookBy() uint64 {
 // meets notes that the look under way met s.
 func (t *Table) meets(s *Socket, ev *events.Event) {
 	s.met.look, s.met.state = t.looks.number, ev.To
-	if ev.Kind == events.Inventory && ev.Time > s.Since && s.Open() {
+	if ev.Time <= s.Since || !s.Open() {
+		return
+	}
+	s.learn(ev) // the event that told of its port may have been lost
+	if ev.Kind == events.Inventory {
 		s.Last = ev.Evidence // the newest queues and counters
 	}
 }
@@ -257,15 +261,15 @@ func (t *Table) compareMini(s *Socket, w *walk, time uint64) {
 	switch {
 	case m.stage == miniLeaving || m.stage == miniReused:
 		return
-	case s.met.look == t.looks.number && s.met.state == model.TimeWait:
-		s.met.missed = 0
+	case m.met.look == t.looks.number:
+		m.met.missed = 0
 		return
 	case w == nil && time < max(s.EndTime+presumedFor, m.Expires+unreachableFor):
 		return // in a namespace that cannot be looked into
 	case w != nil && max(m.Seen, m.Since) >= w.began:
 		return
 	}
-	if s.met.missed++; s.met.missed < absences {
+	if m.met.missed++; m.met.missed < absences {
 		t.looks.again = true
 		return
 	}

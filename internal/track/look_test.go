@@ -132,6 +132,22 @@ func TestLooksMend(t *testing.T) {
 	}
 }
 
+// The local port of a client comes with its second event: if that was lost, a look
+// knows it.
+func TestLooksLearnThePort(t *testing.T) {
+	s := play(t, Options{})
+	k := s.socket(1)
+	port := k.ev.Lport
+	k.ev.Lport = 0
+	k.to(synSent)
+	s.lose(1, events.WhereRing)
+	k.ev.Lport, k.st = port, established
+	s.looks(k.is)
+	if rows := s.wantRows(established); rows[0].Lport != port {
+		t.Errorf("port %d, want %d", rows[0].Lport, port)
+	}
+}
+
 // After a hole nothing is judged that rests on it; once a look has agreed with
 // the table, the next transitions are judged again.
 func TestJudgedAgainAfterALook(t *testing.T) {
@@ -188,5 +204,38 @@ func TestLookBy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A socket that has ended, is held, and waits as a mini-socket: a look meets both.
+func TestLooksMeetBothHalves(t *testing.T) {
+	s := play(t, Options{}).timersOn()
+	k := s.socket(1).to(synSent, established, finWait1, finWait2).mini(events.TWStart).to(closeState)
+	s.pass(lateEvidence)
+	fd := func() { k.fd(3) }
+	mini := func() {
+		k.row(s.now, in(model.TimeWait), func(ev *events.Event) {
+			ev.SK, ev.From, ev.Extra = k.ev.SK+1<<40, model.TimeWait, miniLife
+		})
+	}
+	there := func() (held, waiting bool) {
+		row := s.wantRows(model.TimeWait)[0]
+		life, _ := s.table.Socket(&row)
+		return life.Held(), life.Mini.Waiting()
+	}
+	for range 3 {
+		s.looks(fd, mini)
+		if held, waiting := there(); !held || !waiting {
+			t.Fatalf("held %v, waiting %v", held, waiting)
+		}
+	}
+	if st := s.table.Stats(); st.Mended.Total() != 0 {
+		t.Errorf("nothing was wrong: %v", &st.Mended)
+	}
+	for range absences { // its end was lost
+		s.looks(fd)
+	}
+	if held, waiting := s.table.Stats().Held, s.table.Stats().Waiting; held != 1 || waiting != 0 {
+		t.Errorf("%d held, %d waiting, want the held alone", held, waiting)
 	}
 }

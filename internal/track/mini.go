@@ -22,6 +22,7 @@ type Mini struct {
 	stage     miniStage
 	cause     events.Cause // of the cancelled timer
 	told      bool         // its beginning has been reported
+	met       met          // the full socket may be held beside it, and is met by itself
 }
 
 type miniStage uint8
