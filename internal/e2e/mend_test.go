@@ -35,7 +35,7 @@ func TestTableIsMendedAfterLoss(t *testing.T) {
 			f.gate.held.Unlock()
 		}
 		began := time.Now()
-		kerneltest.AwaitNoError(t, kerneltest.Within(mended), func() error { return f.check(p, a, b) }, "the picture to be mended")
+		kerneltest.AwaitNoError(t, mended, func() error { return f.check(p, a, b) }, "the picture to be mended")
 		t.Logf("right %v after the churn", time.Since(began).Round(time.Millisecond))
 	}
 	s := f.look(a, b)
@@ -69,7 +69,7 @@ func TestStoppedProgramMendsItsPicture(t *testing.T) {
 	r.signal(syscall.SIGCONT)
 	m.Make(kerneltest.Load(500))
 	began := time.Now()
-	kerneltest.AwaitNoError(t, kerneltest.Within(mended), func() error { return r.checkRecording(a, b) }, "the picture to be mended")
+	kerneltest.AwaitNoError(t, mended, func() error { return r.checkRecording(a, b) }, "the picture to be mended")
 	t.Logf("right %v after the churn", time.Since(began).Round(time.Millisecond))
 	r.interrupt()
 	if err := r.checkRecording(a, b); err != nil {
