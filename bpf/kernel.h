@@ -176,7 +176,12 @@ struct mptcp_subflow_context {
 	struct sock *conn; /* the mptcp_sock */
 };
 
+struct hlist_node {
+	struct hlist_node **pprev;
+};
+
 struct timer_list {
+	struct hlist_node entry;
 	unsigned long expires;
 	void *function;
 };

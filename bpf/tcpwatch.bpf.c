@@ -37,6 +37,7 @@ struct cpu {
 	struct counters program[NUM_PROGRAMS];
 	__u64 in_state; /* the state program runs on this CPU */
 	__u64 argument; /* of reset_sent, see is_null */
+	__u64 stack; /* of tw_cancel, see runs_out; it may interrupt reset_sent */
 };
 
 struct {

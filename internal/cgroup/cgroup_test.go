@@ -80,7 +80,7 @@ func TestShort(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzCgroupPaths(f *testing.F) {
 	f.Add("0::/system.slice/docker-" + id + ".scope\n1:name=systemd:/lxc/a\n")
 	f.Add(`0::/machine.slice/machine-\x2d\xff\x.scope`)
 	f.Fuzz(func(t *testing.T, text string) {

@@ -73,8 +73,8 @@ func holdersBySS(t *testing.T, ns *kerneltest.Netns, c *net.TCPConn) map[holder]
 	return found
 }
 
-// inventoryOf returns the row of a connection's end in an inventory.
-func inventoryOf(t *testing.T, ns *kerneltest.Netns, c *net.TCPConn, args ...string) *line {
+// rowOfEnd returns the row of a connection's end in an inventory.
+func rowOfEnd(t *testing.T, ns *kerneltest.Netns, c *net.TCPConn, args ...string) *line {
 	t.Helper()
 	lport, rport := kerneltest.Ports(c)
 	args = append([]string{"sockets", "-o", "json", "--netns", fmt.Sprint(ns.Inum())}, args...)
@@ -177,7 +177,7 @@ func TestEveryHolderIsListed(t *testing.T) {
 	if bySS := holdersBySS(t, ns, server); !maps.Equal(bySS, want) {
 		t.Errorf("ss shows %v, /proc %v", bySS, want)
 	}
-	l := inventoryOf(t, ns, server, "--holders")
+	l := rowOfEnd(t, ns, server, "--holders")
 	got := map[holder]bool{}
 	for _, p := range l.Owner.Holders {
 		got[holder{p.PID, *p.FD}] = true
@@ -191,7 +191,7 @@ func TestEveryHolderIsListed(t *testing.T) {
 	if !want[holder{l.Owner.PID, *l.Owner.FD}] || l.Owner.Provenance != "exact" {
 		t.Errorf("owner of %v: want one of %v", l, want)
 	}
-	if l := inventoryOf(t, ns, server); l.Owner.Holders != nil {
+	if l := rowOfEnd(t, ns, server); l.Owner.Holders != nil {
 		t.Errorf("holders are listed unasked: %v", l.Owner.Holders)
 	}
 	lport, rport := kerneltest.Ports(server)
@@ -242,7 +242,7 @@ func TestInFlight(t *testing.T) {
 	if l := row(); l.Owner.Provenance != "unknown" || l.Owner.PID != 0 || l.Owner.Note != note || l.State != "ESTABLISHED" {
 		t.Errorf("%v: want an unknown owner, %q", l, note)
 	}
-	if l := inventoryOf(t, ns, client); l.Owner.PID != uint32(pidOfTest) || l.Owner.Note != "" {
+	if l := rowOfEnd(t, ns, client); l.Owner.PID != uint32(pidOfTest) || l.Owner.Note != "" {
 		t.Errorf("%v: want this process", l)
 	}
 	fd, err := receive(ends[1])

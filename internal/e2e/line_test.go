@@ -38,6 +38,8 @@ type line struct {
 	History                   []struct{ State string }
 	Complete                  bool
 	Evidence                  struct{ Flags []string }
+	End                       string
+	Successor                 uint64
 
 	RecvQ    uint32            `json:"recv_q"`
 	SendQ    uint32            `json:"send_q"`

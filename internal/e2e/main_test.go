@@ -53,8 +53,11 @@ func help(mode string) error {
 	if err := rename(os.Getenv(helperName)); err != nil {
 		return err
 	}
-	if mode == "take over" {
+	switch mode {
+	case "take over":
 		return takeOver()
+	case "close first":
+		return closeFirst(os.Getenv(helperAddr))
 	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
@@ -78,6 +81,32 @@ func help(mode string) error {
 		return err
 	}
 	return serve(l)
+}
+
+// closeFirst makes connections to an address, as many as the line of stdin says,
+// and is the first to close each. Then it ends.
+func closeFirst(addr string) error {
+	var n int
+	fmt.Println("ready")
+	if _, err := fmt.Scanln(&n); err != nil {
+		return err
+	}
+	for range n {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			return err
+		}
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sharePort lets other processes listen on the same port.

@@ -26,10 +26,10 @@ type Counters struct {
 }
 
 // The layout of struct cpu and struct counters in bpf/: three words for each
-// program, then two words of its own.
+// program, then three words of its own.
 const (
 	wordsPerProgram = 3
-	cpuSize         = (len(programs)*wordsPerProgram + 2) * 8
+	cpuSize         = (len(programs)*wordsPerProgram + 3) * 8
 )
 
 // Counters returns the counters of each attached program, the rescuing copy

@@ -40,7 +40,6 @@ const (
 	saysReceived = 128 + iota
 	saysKilled
 	saysRearmed
-	saysExpired
 )
 
 // twFunctions are the kernel's functions that cancel the timer of a mini-socket,
@@ -60,9 +59,6 @@ var twFunctions = map[string]uint32{
 	"__mod_timer":                saysRearmed,
 	"mod_timer":                  saysRearmed,
 	"mod_timer_pending":          saysRearmed,
-	"__run_timers":               saysExpired,
-	"expire_timers":              saysExpired,
-	"run_timer_softirq":          saysExpired,
 }
 
 // lifeOfTimeWait is what is not seen without the programs.

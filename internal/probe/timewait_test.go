@@ -503,7 +503,7 @@ func TestFunctionsOfTimers(t *testing.T) {
 	}
 	for _, name := range []string{
 		twHandler, "tcp_timewait_state_process", "tcp_v4_rcv", "tcp_v6_rcv", "__inet_hash_connect", "tcp_abort",
-		"inet_twsk_purge", "inet_twsk_deschedule_put", "__inet_twsk_schedule", "run_timer_softirq",
+		"inet_twsk_purge", "inet_twsk_deschedule_put", "__inet_twsk_schedule",
 	} {
 		if !slices.ContainsFunc(all, func(c code) bool { return c.function == name && c.end-c.start < 1<<16 }) {
 			t.Errorf("no code of %s", name)

@@ -46,7 +46,7 @@ func TestHalfOpenFound(t *testing.T) {
 		want  int64
 	}{{model.NewSynRecv, 3e9, 3e9}, {model.NewSynRecv, 0, -1}, {model.TimeWait, 3e9, -1}} {
 		var all rows
-		ev := events.Event{Kind: events.Inventory, SK: 1, To: c.state, InState: -1}
+		ev := events.Event{Kind: events.Inventory, Time: 1, SK: 1, To: c.state, InState: -1}
 		ev.BytesAcked = c.age
 		table := New(Options{}, &all)
 		table.Apply(&ev)

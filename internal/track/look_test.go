@@ -184,7 +184,7 @@ func TestLookBy(t *testing.T) {
 		"events are lost":    {func(s *script) { s.lose(1, events.WhereNested) }, 1},
 		"mini-sockets wait":  {func(s *script) { s.socket(1).to(synSent, established, finWait1, finWait2, closeState) }, lookForMinis},
 		"accepted":           {func(s *script) { s.child(1).to(synRecv, established) }, lookForOwners},
-		"timers are watched": {func(s *script) { s.timersOn().socket(1).closesFirst() }, lookEvery},
+		"timers are watched": {func(s *script) { s.timersOn().looks(); s.socket(1).closesFirst() }, lookEvery},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -80,11 +80,22 @@ func (t *Table) timeWait(ev *events.Event) {
 		t.announce(ev)
 	case s == nil:
 		t.cancelStart(ev)
+	default:
+		t.timerEnds(s, ev)
+	}
+}
+
+// timerEnds: the timer of a known mini-socket ran out, or was taken off. Where a
+// FIN of the peer's set it to the slot in which it was, this alone tells of that.
+func (t *Table) timerEnds(s *Socket, ev *events.Event) {
+	m := &s.Mini
+	m.Substate, m.RcvNxt = ev.From, ev.RcvNxt
+	switch {
 	case ev.Kind == events.TWExpire:
-		s.Mini.EndTime = ev.Time
+		m.EndTime = ev.Time
 		t.endMini(s, model.TWExpired)
-	case s.Mini.stage == miniThere:
-		s.Mini.stage, s.Mini.cause, s.Mini.EndTime = miniLeaving, ev.Cause(), ev.Time
+	case m.stage == miniThere:
+		m.stage, m.cause, m.EndTime = miniLeaving, ev.Cause(), ev.Time
 		t.leave(s)
 	}
 }
@@ -445,11 +456,8 @@ func (t *Table) replaced(old *Socket, by, time uint64) {
 	switch {
 	case end == model.TWReused:
 		m.Successor = by
-	case m.stage == miniLeaving:
-	case m.Expires != 0 && m.Expires <= time && m.stage != miniPresumed:
-		end = model.TWExpired
-	default:
-		end = model.TWUnknown
+	case m.stage != miniLeaving:
+		end = model.TWUnknown // its time may be up, or not: a timer set to the same slot again is not told of
 	}
 	if m.stage == miniThere || m.stage == miniPresumed {
 		m.EndTime = time

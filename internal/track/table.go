@@ -113,6 +113,7 @@ func (t *Table) Apply(ev *events.Event) {
 		t.looked(ev)
 	case events.TimersOn:
 		t.timers, t.timersSince = true, ev.Time
+		t.looks.again = t.looks.number > 0 // what began since the newest look was not told of
 	case events.TWStart, events.TWCancel, events.TWExpire:
 		t.settle(ev.Time)
 		t.timeWait(ev)
