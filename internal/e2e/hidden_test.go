@@ -50,7 +50,7 @@ func watchHidden(t *testing.T) (count func() int) {
 	}
 }
 
-// ours reports whether a port can be one of twoRooms, or is not known yet.
-func ours(port uint16) bool { return port == 0 || port >= firstPort && port <= lastPort }
+// ours reports whether a port can be one of twoRooms, that of nobody, or unknown.
+func ours(port uint16) bool { return port <= 1 || port >= firstPort && port <= lastPort }
 
 func portRange() string { return fmt.Sprint(firstPort, " ", lastPort) }

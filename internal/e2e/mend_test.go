@@ -24,7 +24,10 @@ func TestTableIsMendedAfterLoss(t *testing.T) {
 	hidden := watchHidden(t)
 	m := mill.Start(t, a, b, 3)
 	f := follow(t, probe.Options{RingSize: os.Getpagesize()})
-	const rounds = 3
+	rounds := 3
+	if kerneltest.Guest() != "" {
+		rounds = 1 // where two looks take a minute
+	}
 	for round := range rounds {
 		held := round != 1 // the ring is too small even for a reader that does its best
 		if held {
@@ -35,7 +38,7 @@ func TestTableIsMendedAfterLoss(t *testing.T) {
 			f.gate.held.Unlock()
 		}
 		began := time.Now()
-		kerneltest.AwaitNoError(t, kerneltest.Within(mended), func() error { return f.check(p, a, b) }, "the picture to be mended")
+		kerneltest.AwaitNoError(t, mended, func() error { return f.check(p, a, b) }, "the picture to be mended")
 		t.Logf("right %v after the churn", time.Since(began).Round(time.Millisecond))
 	}
 	s := f.look(a, b)
@@ -69,7 +72,7 @@ func TestStoppedProgramMendsItsPicture(t *testing.T) {
 	r.signal(syscall.SIGCONT)
 	m.Make(kerneltest.Load(500))
 	began := time.Now()
-	kerneltest.AwaitNoError(t, kerneltest.Within(mended), func() error { return r.checkRecording(a, b) }, "the picture to be mended")
+	kerneltest.AwaitNoError(t, mended, func() error { return r.checkRecording(a, b) }, "the picture to be mended")
 	t.Logf("right %v after the churn", time.Since(began).Round(time.Millisecond))
 	r.interrupt()
 	if err := r.checkRecording(a, b); err != nil {

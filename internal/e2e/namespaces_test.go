@@ -43,7 +43,7 @@ func TestNamespacesComeAndGo(t *testing.T) {
 		}
 	}
 
-	kerneltest.AwaitNoError(t, kerneltest.Within(mended), func() error { return f.none(passed) }, "no socket left in the table")
+	kerneltest.AwaitNoError(t, mended, func() error { return f.none(passed) }, "no socket left in the table")
 	kerneltest.AwaitNoError(t, patience, func() error {
 		if n := fdsOf(t, r.cmd.Process.Pid); n > fds {
 			return fmt.Errorf("%d are open, %d were", n, fds)

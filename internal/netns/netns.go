@@ -66,9 +66,19 @@ func List() (found []Namespace, unreadable int, err error) {
 		return nil, 0, fmt.Errorf("list /run/netns: %w", err)
 	}
 	for _, path := range named {
-		_ = add(path, filepath.Base(path)) // a stale name refers to nothing
+		if isNamespace(path) {
+			_ = add(path, filepath.Base(path)) // it may have ended since
+		}
 	}
 	return found, unreadable, nil
+}
+
+// isNamespace reports whether a name leads to a namespace. The file that a stale
+// one leaves, or one that is mounted out of sight of this mount namespace, has a
+// number too, but of no namespace.
+func isNamespace(path string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(path, &fs) == nil && fs.Type == unix.NSFS_MAGIC
 }
 
 func processes() ([]int, error) {

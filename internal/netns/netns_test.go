@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -142,4 +143,27 @@ func end(t *testing.T, c *exec.Cmd) {
 		t.Fatal(err)
 	}
 	_ = c.Wait() // it was killed
+}
+
+// A name of which only the file is there, unmounted or mounted elsewhere, is no
+// namespace.
+func TestStaleNameIsNotListed(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := fmt.Sprintf("/run/netns/tcpwatch-stale-%d", os.Getpid())
+	if err := os.WriteFile(path, nil, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(path) })
+	found, _, err := List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ns := range found {
+		if ns.Path == path || ns.Name == filepath.Base(path) {
+			t.Errorf("listed: %+v", ns)
+		}
+	}
 }

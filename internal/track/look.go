@@ -221,6 +221,7 @@ func (t *Table) compareSocket(s *Socket, w *walk, time uint64) {
 	if s.Open() {
 		t.stats.Mended.Phantom++
 	}
+	t.looks.again = true // its address may have been another's already, whose row was not taken
 	t.dismiss(s)
 }
 

@@ -132,6 +132,26 @@ func TestLooksMend(t *testing.T) {
 	}
 }
 
+// Where an end and a birth at the same address were lost, the new socket is found
+// once the old one is given up: one look more is asked for.
+func TestLooksFindTheNextAtAnAddress(t *testing.T) {
+	s := play(t, Options{})
+	s.looks()
+	s.socket(1).to(synSent, established)
+	s.lose(3, events.WhereRing)
+	next := s.socket(1)
+	next.ev.Cookie, next.st = 7, closeWait
+	for range absences + 1 {
+		if s.table.LookBy() == 0 {
+			t.Fatal("no look is asked for")
+		}
+		s.looks(next.is)
+	}
+	if rows := s.wantRows(closeWait); rows[0].Cookie != 7 {
+		t.Errorf("cookie %x, want 7", rows[0].Cookie)
+	}
+}
+
 // The local port of a client comes with its second event: if that was lost, a look
 // knows it.
 func TestLooksLearnThePort(t *testing.T) {
