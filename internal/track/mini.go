@@ -52,6 +52,9 @@ const (
 	// maxStarts bounds the mini-sockets whose full socket has yet to end: it
 	// does within microseconds, on the same CPU (tcp_time_wait, then tcp_done).
 	maxStarts = 256
+	// startWait is how long the end of the full socket is awaited, in ns of event
+	// time. It follows at once, but the process may be made to wait in between.
+	startWait = 1e9
 	// successorWait is how long the new connection that took a tuple may take
 	// through its handshake to be named, in ns of event time.
 	successorWait = 1e9
@@ -371,7 +374,7 @@ func (t *Table) enlist(s *Socket) {
 // settleMinis ends the mini-sockets that have been leaving for long enough: a
 // timer that is set again is set within microseconds.
 func (t *Table) settleMinis(time uint64) {
-	for len(t.starts) > 0 && time > t.starts[0].Time+lateEvidence {
+	for len(t.starts) > 0 && time > t.starts[0].Time+startWait {
 		t.adoptStart()
 	}
 	for t.leaving.n > 0 {
