@@ -17,9 +17,9 @@ type Recorded struct {
 	LostSince uint64    // Transition: events lost since the one before
 	Count     uint32    // Retransmit: how often that kind was, in this life
 	Life      *Life     // Closed
-	Mini      *MiniLife // TimeWait
+	Mini      *MiniLife // Mini
 	Mended    string    // Inventory: what it put right
-	Line      []byte    // Closed, TimeWait: the line as it was written
+	Line      []byte    // Closed, Mini: the line as it was written
 	Listen    *Listen   // Inventory: of a listener
 }
 

@@ -9,6 +9,21 @@ var fieldEntries = []Entry{
 		Text: `It was reset or timed out, and the application has not called close(): it has not noticed, or forgot. Neither ss nor /proc lists such a socket, yet it takes a descriptor and memory. Reading from it would tell the application the error.
 Many of them, and old: a leak in the owner.
 `, See: []string{"CLOSE", "reset_by_peer"}},
+	{Kind: KindField, Name: "in_flight",
+		Summary: "No process has a descriptor of this socket, and it is not an orphan.",
+		Text:    "It is in a message that one process has sent to another (SCM_RIGHTS) and nobody has received, or the kernel holds its file: io_uring, NBD, vhost, a close() that lingers. Said only after two walks of all descriptors, where no process can hide from them.\n", See: []string{"not_accepted", "orphan", "unknown"}},
+	{Kind: KindField, Name: "not_accepted", Section: "inet_csk_accept, Linux 5.8",
+		Summary: "The connection is complete, and no application has accepted it yet.",
+		Text:    "It waits in its listener's accept queue, so no process has a descriptor of it.\n", See: []string{"accept_queue", "unaccepted", "inherited"}},
+	{Kind: KindField, Name: "orphan", Section: "sock_orphan, Linux 5.8",
+		Summary: "The application has closed the socket, and the kernel finishes the connection alone.",
+		Text:    "Nobody has a descriptor of it any more. net.ipv4.tcp_orphan_retries and tcp_fin_timeout bound how long that may take.\n", See: []string{"FIN_WAIT1", "FIN_WAIT2", "timeout_orphan"}},
+	{Kind: KindField, Name: "missing",
+		Summary: "A look found a socket that tcpwatch did not know, and should have.",
+		Text:    "Its events were lost; the look put the picture right, and the socket's past is unknown.\n", See: []string{"wrong_state", "ring", "nested"}},
+	{Kind: KindField, Name: "wrong_state",
+		Summary: "A look found a socket in another state than tcpwatch took it to be in.",
+		Text:    "Events of it were lost; the look put the picture right.\n", See: []string{"missing", "ring", "nested"}},
 	{Kind: KindField, Name: "accept_queue", Section: "sk_acceptq_is_full, Linux 5.8",
 		Summary: "How many connections of a listener wait to be accepted.",
 		Text: `Handshakes that are complete, and that the application has not taken with accept(). It is full beyond accept_limit, the smaller of listen()'s backlog and net.core.somaxconn: then the kernel drops SYNs and the last ACKs of handshakes, and clients wait and try again (listen_overflows).

@@ -23,8 +23,8 @@ type Observation struct {
 	Began     Began
 	Segment   Segment // Retransmit, SynAck: what was sent again
 	Count     uint32  // Retransmit: how often that kind was, in this life
-	MiniEnded bool    // TimeWait: the mini-socket ended, as the Judgement says; else it began
-	Successor uint64  // TimeWait: the life that took its place
+	MiniEnded bool    // Mini: the mini-socket ended, as the Judgement says; else it began
+	Successor uint64  // Mini: the life that took its place
 	Mended    Mended  // Inventory: what was wrong with the picture
 	// Listen is what else is known of a listener found, nil if nothing. It is not
 	// to be changed.
