@@ -27,7 +27,7 @@ const (
 	TimersOn // from Time on, every TWStart, TWCancel and TWExpire is delivered
 	Mini     // a mini-socket began or ended: what a table says, and a recording
 	Look     // an inventory begins: what was given up before Time is in none of its rows
-	Walked   // the sockets of one network namespace have been walked; the walk began at Time
+	Walked   // the sockets of one network namespace have all been handed over
 )
 
 var kindNames = [...]string{

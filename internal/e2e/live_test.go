@@ -100,7 +100,7 @@ func TestLiveScreen(t *testing.T) {
 	})
 
 	s.keys("/")
-	s.keys("-l", "state == \"CLOSE_WAIT\"")
+	s.keys("-l", "state == \"CLOSE_WAIT\" and owner.comm == \"tcpwatch\"") // not what other tests do
 	s.keys("Enter")
 	s.await("the other filter", func(text string) bool {
 		rows := rowsOf(text)

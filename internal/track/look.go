@@ -15,7 +15,7 @@ import (
 // A row says what was there when it was read, and the stream may be behind or
 // ahead of it. So the comparison waits until the stream has passed the end of
 // the look, and is about those sockets only to which nothing has happened since
-// the walk of their network namespace began.
+// the look began: an fd is read before the namespace of its socket is walked.
 
 // Mending counts what looks have found.
 type Mending struct {
@@ -57,6 +57,7 @@ type looks struct {
 	running     bool
 	over        bool // every row is in; the stream may have to catch up
 	complete    bool // nothing kept the look from a namespace
+	began       uint64
 	until       uint64
 	losses      uint64 // as of its beginning
 	transitions uint64
@@ -72,7 +73,6 @@ type looks struct {
 type walk struct {
 	inum   uint32
 	cookie uint64
-	began  uint64
 }
 
 type netnsKey struct {
@@ -99,6 +99,7 @@ func (t *Table) look(time uint64) {
 	l := &t.looks
 	l.number++
 	l.running, l.over, l.again, l.wantOwners = true, false, false, false
+	l.began = time
 	l.losses, l.transitions, l.tableLost = t.losses, t.stats.Transitions, t.stats.Lost[events.WhereTable]
 	l.namespaces = l.namespaces[:0]
 	t.looking = true
@@ -106,7 +107,7 @@ func (t *Table) look(time uint64) {
 
 // walked notes that the sockets of a namespace have all been handed over.
 func (t *Table) walked(ev *events.Event) {
-	t.looks.namespaces = append(t.looks.namespaces, walk{ev.Netns, ev.NetnsCookie, ev.Time})
+	t.looks.namespaces = append(t.looks.namespaces, walk{ev.Netns, ev.NetnsCookie})
 }
 
 // looked ends a look: what follows is compared once the stream has reached time.
@@ -195,13 +196,10 @@ func (t *Table) walkOf(s *Socket) *walk {
 
 // compareSocket compares a full socket.
 func (t *Table) compareSocket(s *Socket, w *walk, time uint64) {
-	began := t.looks.until
-	if w != nil {
-		began = w.began
-	}
+	began := t.looks.began
 	if s.met.look == t.looks.number {
 		s.met.missed = 0
-		if s.Since < began && (w == nil || s.EndTime < began) {
+		if s.Since < began {
 			t.agree(s)
 		}
 		return
@@ -210,7 +208,7 @@ func (t *Table) compareSocket(s *Socket, w *walk, time uint64) {
 	case s.Open() && w == nil && (!t.looks.complete || t.losses == 0 || time < s.Since+unreachableFor):
 		return // in a namespace that cannot be looked into
 	case s.Open() && s.Since >= began:
-		return // younger than the walk
+		return // younger than the look
 	case !s.Open() && (t.losses == s.lossMark || s.EndTime >= began):
 		return // held: the walks show it only where they reach its fd
 	}
@@ -267,7 +265,7 @@ func (t *Table) compareMini(s *Socket, w *walk, time uint64) {
 		return
 	case w == nil && time < max(s.EndTime+presumedFor, m.Expires+unreachableFor):
 		return // in a namespace that cannot be looked into
-	case w != nil && max(m.Seen, m.Since) >= w.began:
+	case w != nil && max(m.Seen, m.Since) >= t.looks.began:
 		return
 	}
 	if m.met.missed++; m.met.missed < absences {
@@ -283,7 +281,7 @@ func (t *Table) compareMini(s *Socket, w *walk, time uint64) {
 	}
 	m.EndTime = time
 	end := model.TWUnknown
-	if w != nil && m.stage == miniThere && m.Expires <= w.began {
+	if w != nil && m.stage == miniThere && m.Expires <= t.looks.began {
 		m.EndTime, end = m.Expires, model.TWExpired
 	}
 	t.endMini(s, end)

@@ -86,6 +86,10 @@ func TestLooksMend(t *testing.T) {
 			k := s.socket(1).to(synSent, established)
 			s.looks(k.is, func() { k.to(closeWait) })
 		}, Mending{}, []model.State{closeWait}},
+		"a change came between the fd and the walk, and the end was lost": {func(s *script) {
+			k := s.socket(1).to(synSent, established, closeWait)
+			s.looks(func() { k.fd(5); k.to(lastAck) })
+		}, Mending{}, []model.State{lastAck}},
 		"born during the look": {func(s *script) {
 			s.looks(func() { s.socket(1).to(synSent) })
 			s.looks()
