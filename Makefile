@@ -25,7 +25,7 @@ KERNEL_PROGRAMS = ss,nft,tmux,unshare,mount,stty,id,/bin/sh,/bin/cat,/bin/true,/
 # what grows with time or with other programs), and of what the kernel decides, the second look: what
 # internal/probe holds to each kernel, internal/e2e need not. Empty: these too, in half an hour.
 SAME_EVERYWHERE = TestMistakesAreExplained|TestLive|TestHostile|TestQuiet|TestLeakCheck|TestSweeps|TestRunAs|TestSoak|TestTwoAtOnce|TestNamespacesCome|TestRecordingEnds|TestStoppedProgram|TestReplay|TestReadTypes|TestContainerAndUnit|TestDemoTells|TestCloseEndsNext
-SEEN_BY_PROBE = TestTimeWaitKeeps|TestTimeWaitEndsAreTold|TestTimeWaitReusedByConnect|TestTimeWaitKilledLate|TestTimeWaitOff|TestTimeWaitLearnt|TestTraceTellsEvery|TestSocketsAgree|TestRetransmitsAreTold|TestNoSocketIs|TestAcceptQueueFillsUp|TestSYNFlood|TestHalfOpenComes|TestNothingElseIsInFlight|TestTypesWithout
+SEEN_BY_PROBE = TestTableIs|TestTimeWaitKeeps|TestTimeWaitEndsAreTold|TestTimeWaitReusedByConnect|TestTimeWaitKilledLate|TestTimeWaitOff|TestTimeWaitLearnt|TestTraceTellsEvery|TestSocketsAgree|TestRetransmitsAreTold|TestNoSocketIs|TestAcceptQueueFillsUp|TestSYNFlood|TestHalfOpenComes|TestNothingElseIsInFlight|TestTypesWithout
 KERNEL_SKIP = $(SAME_EVERYWHERE)|$(SEEN_BY_PROBE)
 KERNEL_FLAGS = -skips
 KERNEL_RESULTS = $(or $(TMPDIR),/tmp)/tcpwatch-kernels
