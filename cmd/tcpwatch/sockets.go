@@ -38,9 +38,9 @@ func newSocketsCommand(e *env, g *globals) *cobra.Command {
 		Long: `Lists every TCP socket of every network namespace, TIME_WAIT and SYN_RECV
 mini-sockets included, with its owner. Of a listener, as in ss, RECV-Q is the
 length of its accept queue and SEND-Q the limit; -o wide adds its SYN queue and
-what its network namespace counted, such as listen overflows. A socket that was reset but is still held
-by a file descriptor, which ss does not show, is listed as "CLOSE (held)". With
--r it lists what there was at the end of a recording.`,
+what its network namespace counted, such as listen overflows. A socket that was
+reset but is still held by a file descriptor, which ss does not show, is listed as
+"CLOSE (held)". With -r it lists what there was at the end of a recording.`,
 		Example: `  tcpwatch sockets --state CLOSE_WAIT
   tcpwatch sockets --comm nginx -o wide
   tcpwatch sockets -o json | jq '.[] | select(.recv_q > 0)'`,
