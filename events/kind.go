@@ -20,7 +20,7 @@ const (
 
 	Lost   // Count events are missing here, at Where
 	Tick   // every event up to Time has been delivered
-	Found  // every socket that was there before Time has been reported
+	Found  // every socket that was there before Time has been reported, unless Evidence.Err is set
 	Closed // a recorded summary of one life (replay only)
 	Unheld // a socket that is there, and that no file descriptor refers to (Snapshot)
 

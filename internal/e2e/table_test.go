@@ -67,6 +67,8 @@ func (g *gate) Next(ev *events.Event) error {
 type told struct {
 	lost       [events.NumWhere]uint64
 	impossible map[uint32][]track.Observation // by namespace
+	before     map[uint64]track.Socket        // the life that ended just before each, by the life it is about
+	ended      track.Socket                   // the newest
 }
 
 // Observe implements track.Sink.
@@ -74,8 +76,12 @@ func (c *told) Observe(o *track.Observation) {
 	if o.Event.Kind == events.Lost {
 		c.lost[o.Event.Where] += o.Event.LostCount
 	}
+	if o.Event.Kind == events.Closed && o.Socket != nil {
+		c.ended = *o.Socket
+	}
 	if o.Judgement.Verdict == model.Impossible {
 		c.impossible[o.Event.Netns] = append(c.impossible[o.Event.Netns], *o)
+		c.before[o.ID] = c.ended
 	}
 }
 
@@ -92,7 +98,7 @@ func follow(t *testing.T, o probe.Options) *liveTable {
 		t.Fatal(err)
 	}
 	f := &liveTable{t: t, probe: p, live: live, gate: &gate{Live: live, found: make(chan struct{})}}
-	f.told = &told{impossible: map[uint32][]track.Observation{}}
+	f.told = &told{impossible: map[uint32][]track.Observation{}, before: map[uint64]track.Socket{}}
 	f.watch = watch.New(f.gate, track.New(track.Options{ResetReason: p.Features.ResetReasonName}, f.told), nil)
 	go func() { _ = f.watch.Run() }() // Err tells
 	t.Cleanup(func() {
@@ -105,7 +111,28 @@ func follow(t *testing.T, o probe.Options) *liveTable {
 		}
 	})
 	<-f.gate.found
+	t.Cleanup(func() { // before the table is stopped
+		if t.Failed() {
+			f.explain()
+		}
+	})
 	return f
+}
+
+// explain logs what the table thinks of its looks, and each life that no list shows.
+func (f *liveTable) explain() {
+	err := f.watch.Ask(context.Background(), func(table *track.Table) {
+		stats := table.Stats()
+		f.t.Logf("%v; %d losses counted; at %d, next look %d", stats.Mended, stats.Lost, table.Time(), table.LookBy())
+		for _, r := range table.Rows(nil) {
+			if s, ok := table.Socket(&r); ok && !s.Open() {
+				f.t.Logf("cookie %x %v:%d>%d %v: facts %b, mini %v, ended %d", s.Cookie, s.Netns, s.Lport, s.Rport, s.State, s.Facts, s.Mini.Substate, s.EndTime)
+			}
+		}
+	})
+	if err != nil {
+		f.t.Log(err)
+	}
 }
 
 // stop ends the stream; everything is delivered then.
@@ -123,6 +150,7 @@ type state struct {
 	full, mini, held list
 	stats            track.Stats
 	impossible       []track.Observation
+	before           []track.Socket // of each, the life that ended just before
 }
 
 // look copies what the table has, once it has all that happened before now.
@@ -138,9 +166,12 @@ func (f *liveTable) look(spaces ...*kerneltest.Netns) state {
 					lives = append(lives, life)
 				}
 			}
-			s.impossible = nil
+			s.impossible, s.before = nil, nil
 			for _, ns := range spaces {
 				s.impossible = append(s.impossible, f.told.impossible[ns.Inum()]...)
+			}
+			for _, o := range s.impossible {
+				s.before = append(s.before, f.told.before[o.ID])
 			}
 		})
 		if err != nil {
@@ -179,7 +210,10 @@ func (s *state) noneImpossible(t *testing.T) {
 	for i, o := range s.impossible {
 		ev := &o.Event
 		if i < most {
-			t.Errorf("impossible (%s): #%d %v>%v %v %s>%s, step %d", o.Judgement.Rule, o.ID, ev.Local(), ev.Remote(), ev.Kind, ev.From, ev.To, o.Step)
+			was := &s.before[i]
+			t.Errorf("impossible (%s): #%d %v>%v %v %s>%s, step %d, at %d, cookie %x, flags %x; ended before: #%d %x %d>%d from %s, at %d, born %d, facts %b, %d steps, %v",
+				o.Judgement.Rule, o.ID, ev.Local(), ev.Remote(), ev.Kind, ev.From, ev.To, o.Step, ev.Time, ev.Cookie, ev.Flags,
+				was.ID, was.Cookie, was.Lport, was.Rport, was.EndFrom, was.EndTime, was.Born, was.Facts, was.Steps, was.History())
 		}
 	}
 	if len(s.impossible) > most {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 // The inventories that Live makes: one at the start, and more when it is asked
@@ -48,18 +49,20 @@ func (l *Live) lookIfDue() {
 }
 
 // lookedAround ends an inventory. What it could not look at is counted in the
-// event, and those of the newest are Losses.
+// event, whose Err says whether it broke off, and those of the newest are Losses.
 func (l *Live) lookedAround() {
 	l.looking = false
 	l.losses = l.found.losses
+	var brokeOff uint16
 	if l.found.err != nil && !errors.Is(l.found.err, context.Canceled) {
 		l.losses = append(l.losses, Loss{"sockets that existed before the start", l.found.err.Error()})
+		brokeOff = 1
 	}
 	l.learnTimers()
 	end := now()
 	apart := min(max(looksApart, looksAShare*l.found.took), looksWithin)
 	l.looks.earliest = end + uint64(apart)
-	l.queue = append(l.queue, events.Event{Kind: events.Found, Time: end, LostCount: uint64(len(l.losses)), InState: -1})
+	l.queue = append(l.queue, events.Event{Kind: events.Found, Time: end, LostCount: uint64(len(l.losses)), Evidence: model.Evidence{Err: brokeOff}, InState: -1})
 }
 
 // wakeToLook wakes the reader when an inventory is due.

@@ -88,8 +88,8 @@ func (t *Table) destroy(ev *events.Event) {
 		return
 	}
 	t.bury(ev.SK, ev.Time)
-	if s.Is(OnlyFound) && s.Since > ev.Time {
-		return // the row is younger: the memory has a new socket already
+	if ev.Time < s.Born || s.Is(OnlyFound) && s.Since > ev.Time {
+		return // of an earlier socket: the memory has a new one already
 	}
 	s.Facts |= Destroyed
 	switch {

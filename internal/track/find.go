@@ -90,6 +90,7 @@ func (t *Table) find(ev *events.Event) {
 // refine adds to a known socket what another row or an fd says of it.
 func (t *Table) refine(s *Socket, ev *events.Event) {
 	if !sameSocket(s, ev) {
+		t.takes(s, ev)
 		return
 	}
 	if r := ev.Recorded; r != nil && ParseMended(r.Mended) == MendedState {

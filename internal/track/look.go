@@ -92,6 +92,7 @@ type met struct {
 	look   uint32
 	state  model.State
 	missed uint8 // looks in a row that did not meet it
+	taken  bool  // the look met another socket at the address
 }
 
 // look begins a look.
@@ -111,8 +112,14 @@ func (t *Table) walked(ev *events.Event) {
 }
 
 // looked ends a look: what follows is compared once the stream has reached time.
+// One that broke off proves no absence, and is made again.
 func (t *Table) looked(ev *events.Event) {
-	if l := &t.looks; l.running {
+	l := &t.looks
+	switch {
+	case !l.running:
+	case ev.Err != 0:
+		l.running, l.again, l.last = false, true, ev.Time
+	default:
 		l.over, l.until, l.complete = true, ev.Time, ev.LostCount == 0
 	}
 }
@@ -140,13 +147,21 @@ func (t *Table) LookBy() uint64 {
 
 // meets notes that the look under way met s.
 func (t *Table) meets(s *Socket, ev *events.Event) {
-	s.met.look, s.met.state = t.looks.number, ev.To
+	s.met = met{look: t.looks.number, state: ev.To, missed: s.met.missed}
 	if ev.Time <= s.Since || !s.Open() {
 		return
 	}
 	s.learn(ev) // the event that told of its port may have been lost
 	if ev.Kind == events.Inventory {
 		s.Last = ev.Evidence // the newest queues and counters
+	}
+}
+
+// takes notes that the look under way met another socket at the address of s.
+// Unless the stream says so too by the time of its end, the end of s was lost.
+func (t *Table) takes(s *Socket, ev *events.Event) {
+	if ev.Time > s.Since && ev.Cookie != 0 {
+		s.met = met{look: t.looks.number, taken: true}
 	}
 }
 
@@ -197,14 +212,16 @@ func (t *Table) walkOf(s *Socket) *walk {
 // compareSocket compares a full socket.
 func (t *Table) compareSocket(s *Socket, w *walk, time uint64) {
 	began := t.looks.began
-	if s.met.look == t.looks.number {
+	seen := s.met.look == t.looks.number
+	switch {
+	case seen && s.met.taken:
+		s.met.missed = absences
+	case seen:
 		s.met.missed = 0
 		if s.Since < began {
 			t.agree(s)
 		}
 		return
-	}
-	switch {
 	case s.Open() && w == nil && (!t.looks.complete || t.losses == 0 || time < s.Since+unreachableFor):
 		return // in a namespace that cannot be looked into
 	case s.Open() && s.Since >= began:

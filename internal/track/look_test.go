@@ -25,6 +25,21 @@ func (s *script) looks(rows ...func()) {
 	s.pass(1e6)
 }
 
+// looksAgain looks for as long as the table asks for it, which it must.
+func (s *script) looksAgain(rows ...func()) {
+	s.t.Helper()
+	if s.table.LookBy() == 0 {
+		s.t.Fatal("no look is asked for")
+	}
+	const most = 5
+	for n := 0; s.table.LookBy() != 0 && s.table.LookBy() <= s.now; n++ {
+		if n == most {
+			s.t.Fatalf("one more look is asked for after %d", n)
+		}
+		s.looks(rows...)
+	}
+}
+
 // is is the row of k as it is.
 func (k *socket) is() { k.row(k.s.now) }
 
@@ -145,15 +160,84 @@ func TestLooksFindTheNextAtAnAddress(t *testing.T) {
 	s.lose(3, events.WhereRing)
 	next := s.socket(1)
 	next.ev.Cookie, next.st = 7, closeWait
-	for range absences + 1 {
-		if s.table.LookBy() == 0 {
-			t.Fatal("no look is asked for")
-		}
-		s.looks(next.is)
-	}
+	s.looksAgain(next.is)
 	if rows := s.wantRows(closeWait); rows[0].Cookie != 7 {
 		t.Errorf("cookie %x, want 7", rows[0].Cookie)
 	}
+}
+
+// What lived at the address may have been in a namespace that no look walks, or be
+// held by an fd that none shows: the row of the next proves it gone.
+func TestLooksBelieveTheNextAtAnAddress(t *testing.T) {
+	for name, lost := range map[string]func(*socket){
+		"elsewhere": func(k *socket) {
+			k.ev.Netns, k.ev.NetnsCookie = 7, 7
+			k.to(synSent, established)
+		},
+		"held": func(k *socket) { k.to(synSent, established, closeWait, lastAck, closeState) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, Options{})
+			s.looks()
+			lost(s.socket(1))
+			s.pass(lateEvidence)
+			next := s.socket(1)
+			next.ev.Cookie, next.st = 7, closeWait
+			s.looks(next.is)
+			s.looksAgain(next.is)
+			if rows := s.wantRows(closeWait); rows[0].Cookie != 7 {
+				t.Errorf("cookie %x, want 7", rows[0].Cookie)
+			}
+		})
+	}
+}
+
+// A row that an earlier socket's end overtakes is asked for again, if what
+// happened to its own socket may have been lost.
+func TestLooksAskAgainForARowOvertaken(t *testing.T) {
+	s := play(t, Options{})
+	s.looks()
+	before, next := s.socket(1), s.socket(1)
+	before.st = lastAck
+	next.ev.Cookie, next.st = 7, closeWait
+	s.lose(2, events.WhereRing)
+	late := s.now
+	s.looks(next.is, func() {
+		for _, kind := range []events.Kind{events.Transition, events.Destroy} {
+			ev := before.event(kind)
+			ev.From, ev.To, ev.Time = lastAck, closeState, late
+			s.apply(ev)
+		}
+	})
+	s.looksAgain(next.is)
+	s.wantRows(closeWait)
+}
+
+// A look that broke off ends nobody, and is made again.
+func TestLooksThatBreakOff(t *testing.T) {
+	s := play(t, Options{})
+	s.socket(1).to(synSent, established)
+	for range absences + 1 {
+		s.apply(events.Event{Kind: events.Look, Time: s.now})
+		s.apply(events.Event{Kind: events.Walked, Time: s.now, Netns: 4026531840, NetnsCookie: 1})
+		s.apply(events.Event{Kind: events.Found, Time: s.now, Evidence: model.Evidence{Err: 1}, LostCount: 1})
+		s.pass(1e6)
+		if s.table.LookBy() == 0 {
+			t.Fatal("no look is asked for")
+		}
+	}
+	s.wantRows(established)
+}
+
+// The memory of a socket may be another's by the time that a late event of its
+// freeing comes.
+func TestDestroyOfAnEarlierSocket(t *testing.T) {
+	s := play(t, Options{})
+	ev := s.socket(1).event(events.Destroy)
+	s.pass(1e6)
+	s.socket(1).to(synSent, established)
+	s.apply(ev)
+	s.wantRows(established)
 }
 
 // The local port of a client comes with its second event: if that was lost, a look

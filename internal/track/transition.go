@@ -71,7 +71,9 @@ func (t *Table) lifeOf(ev *events.Event) (s *Socket, twice bool) {
 	edge, known := model.Lookup(ev.From, ev.To)
 	switch {
 	case s.Is(OnlyFound) && ev.Time < s.Since:
-		// The inventory overtook this event: start from the event, which knows more.
+		// The inventory overtook this event: start from the event, which knows more,
+		// unless it is of an earlier socket, and the events of the row's were lost.
+		t.looks.again = t.looks.again || ev.Cookie != s.Cookie && t.losses != t.certain
 		t.forget(s)
 	case ev.Cookie != 0 && s.Cookie != 0 && ev.Cookie != s.Cookie && !ev.Has(model.Stale):
 		// The end of the former socket was not seen: lost, or no hook for it.
