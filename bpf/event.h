@@ -19,6 +19,7 @@ enum kind {
 	KIND_TW_START,
 	KIND_TW_CANCEL,
 	KIND_TW_EXPIRE,
+	KIND_READ,
 };
 
 /* Why the timer of a mini-socket was cancelled, by the kernel function that did

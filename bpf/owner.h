@@ -10,7 +10,7 @@ struct owner {
 	__u64 seen; /* ns since boot, when the pid was certainly this process's */
 	__u32 pid;
 	char comm[16];
-	__u32 unused;
+	__u32 has_read; /* on a child: somebody has read from it, and is its owner */
 };
 
 /* On a listener. The kernel clones it into each child. */

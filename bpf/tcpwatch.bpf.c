@@ -27,6 +27,7 @@ enum program {
 	PROGRAM_RESET_SENT,
 	PROGRAM_RESET_RECEIVED,
 	PROGRAM_DESTROY,
+	PROGRAM_FIRST_READ,
 	PROGRAM_TW_START,
 	PROGRAM_TW_CANCEL,
 	PROGRAM_TW_EXPIRE,
@@ -328,6 +329,38 @@ int destroy(__u64 *ctx)
 	struct event *e = begin(c, sk, KIND_DESTROY);
 	if (e)
 		submit(e);
+	return 0;
+}
+
+/* A process reads from a new connection soon or not at all: beyond, only an fd
+ * tells. */
+enum { FIRST_BYTES = 64 << 10 };
+
+/* Runs whenever a process has read something from a TCP socket. A child that only
+ * inherits its owner has one of its own from then on. Connections that carry much
+ * take the first way out. */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int first_read(__u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct tcp_sock *tp = tcp_of(sk);
+	if (!tp || tp->bytes_received > FIRST_BYTES)
+		return 0;
+	struct owner *o = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!o || likely(o->has_read) || !sk->sk_lock.owned)
+		return 0;
+	struct cpu *cpu = this_cpu();
+	if (!cpu)
+		return 0;
+	struct counters *c = &cpu->program[PROGRAM_FIRST_READ];
+
+	o->has_read = 1;
+	count(&c->seen);
+	struct event *e = begin(c, sk, KIND_READ);
+	if (!e)
+		return 0;
+	fill_actor(e);
+	submit(e);
 	return 0;
 }
 

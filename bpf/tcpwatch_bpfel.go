@@ -21,6 +21,7 @@ const (
 	TcpwatchMapOwners            = "owners"
 	TcpwatchMapRing              = "ring"
 	TcpwatchProgDestroy          = "destroy"
+	TcpwatchProgFirstRead        = "first_read"
 	TcpwatchProgHolders          = "holders"
 	TcpwatchProgInventory        = "inventory"
 	TcpwatchProgResetReceived    = "reset_received"
@@ -91,6 +92,7 @@ type TcpwatchSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcpwatchProgramSpecs struct {
 	Destroy       *ebpf.ProgramSpec `ebpf:"destroy"`
+	FirstRead     *ebpf.ProgramSpec `ebpf:"first_read"`
 	Holders       *ebpf.ProgramSpec `ebpf:"holders"`
 	Inventory     *ebpf.ProgramSpec `ebpf:"inventory"`
 	ResetReceived *ebpf.ProgramSpec `ebpf:"reset_received"`
@@ -194,6 +196,7 @@ type TcpwatchVariables struct {
 // It can be passed to LoadTcpwatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcpwatchPrograms struct {
 	Destroy       *ebpf.Program `ebpf:"destroy"`
+	FirstRead     *ebpf.Program `ebpf:"first_read"`
 	Holders       *ebpf.Program `ebpf:"holders"`
 	Inventory     *ebpf.Program `ebpf:"inventory"`
 	ResetReceived *ebpf.Program `ebpf:"reset_received"`
@@ -210,6 +213,7 @@ type TcpwatchPrograms struct {
 func (p *TcpwatchPrograms) Close() error {
 	return _TcpwatchClose(
 		p.Destroy,
+		p.FirstRead,
 		p.Holders,
 		p.Inventory,
 		p.ResetReceived,

@@ -69,7 +69,7 @@ func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) e
 	w := o.writer(e, s)
 	owners := s.owners(o.owners, f)
 	queue := sink.NewQueue(owners.described(&lives{f, w}), func(error) { s.stop() })
-	table := track.New(s.tableOptions(&o.capture, 0), owners.feed(queue))
+	table := track.New(s.tableOptions(&o.capture, 0), &endsOnly{&sieve{f, owners.feed(queue)}})
 	err = watch.New(s.source, table, queue.Flush).Run()
 	openLives(table, queue)
 	err = errors.Join(replayError(s, err), queue.Close(), closeWriter(w))
@@ -90,6 +90,17 @@ func (o *historyOptions) writer(e *env, s *session) sink.Writer {
 	return c
 }
 
+// endsOnly is a Sink before a queue: of all lines, history needs the ends and the
+// losses.
+type endsOnly struct{ to track.Sink }
+
+// Observe implements track.Sink.
+func (w *endsOnly) Observe(o *track.Observation) {
+	if o.Event.Kind == events.Closed || o.Event.Kind == events.Lost {
+		w.to.Observe(o)
+	}
+}
+
 // lives is a Writer of whole lives that the user asked for, and of losses.
 type lives struct {
 	filter *filter.Filter
@@ -97,7 +108,7 @@ type lives struct {
 }
 
 func (l *lives) Write(o *track.Observation) error {
-	if o.Event.Kind != events.Closed && o.Event.Kind != events.Lost || !l.filter.Match(o) {
+	if !l.filter.Match(o) {
 		return nil
 	}
 	return l.to.Write(o)

@@ -67,7 +67,7 @@ func runTrace(ctx context.Context, e *env, o *traceOptions, args []string) error
 
 	owners := s.owners(o.owners, f)
 	queue := sink.NewQueue(owners.described(&filtered{f, o.writer(e, s)}), func(error) { s.stop() })
-	table := track.New(s.tableOptions(&o.capture, 0), owners.feed(queue))
+	table := track.New(s.tableOptions(&o.capture, 0), &sieve{f, owners.feed(queue)})
 	err = watch.New(s.source, table, queue.Flush).Run()
 	err = errors.Join(replayError(s, err), queue.Close())
 	o.globals.summarize(e.stderr, s, table.Stats(), queue.Lost())
@@ -99,6 +99,19 @@ func (o *traceOptions) writer(e *env, s *session) sink.Writer {
 	t.Epoch = s.epoch
 	t.ResetReason = s.resetReason
 	return t
+}
+
+// sieve is a Sink before a queue: what nobody asked for takes none of its room.
+type sieve struct {
+	filter *filter.Filter
+	to     track.Sink
+}
+
+// Observe implements track.Sink. It runs in the goroutine that reads the ring.
+func (w *sieve) Observe(o *track.Observation) {
+	if w.filter.MayMatch(o) {
+		w.to.Observe(o)
+	}
 }
 
 // filtered is a Writer of what the user asked for.

@@ -169,17 +169,10 @@ type subject struct {
 // Match reports whether the user asked for this line. Losses are always shown:
 // a hole in the stream is a hole in any part of it.
 func (f *Filter) Match(o *track.Observation) bool {
-	ev := &o.Event
-	if ev.Kind == events.Lost {
+	if o.Event.Kind == events.Lost {
 		return true
 	}
-	from := ev.From
-	if ev.Kind != events.Transition {
-		from = ev.To
-	}
-	if !f.flagsMatch(&subject{
-		ev.Family, &ev.Saddr, &ev.Daddr, ev.Lport, ev.Rport, ev.Netns, &o.Owner, o.Process, o.Judgement.Verdict, from, ev.To,
-	}) {
+	if s := subjectOf(o); !f.flagsMatch(&s) {
 		return false
 	}
 	if f.expression == nil {
@@ -187,6 +180,27 @@ func (f *Filter) Match(o *track.Observation) bool {
 	}
 	f.expression.fields.of(o, f.ResetReason)
 	return f.expression.run()
+}
+
+// MayMatch reports whether Match may say yes: it asks what is cheap to ask, for
+// each line of a busy host, and allocates nothing. It is safe for concurrent use.
+func (f *Filter) MayMatch(o *track.Observation) bool {
+	if o.Event.Kind == events.Lost {
+		return true
+	}
+	s := subjectOf(o)
+	return f.cheapMatch(&s)
+}
+
+func subjectOf(o *track.Observation) subject {
+	ev := &o.Event
+	from := ev.From
+	if ev.Kind != events.Transition {
+		from = ev.To
+	}
+	return subject{
+		ev.Family, &ev.Saddr, &ev.Daddr, ev.Lport, ev.Rport, ev.Netns, &o.Owner, o.Process, o.Judgement.Verdict, from, ev.To,
+	}
 }
 
 // MatchRow reports whether the user asked for this row.
@@ -208,6 +222,10 @@ func (f *Filter) MatchRow(r *track.Row) bool {
 }
 
 func (f *Filter) flagsMatch(s *subject) bool {
+	return f.cheapMatch(s) && f.commMatches(s) && f.containerMatches(s)
+}
+
+func (f *Filter) cheapMatch(s *subject) bool {
 	return anyOf(f.port, func(p uint16) bool { return p == s.lport || p == s.rport }) &&
 		anyOf(f.lport, func(p uint16) bool { return p == s.lport }) &&
 		anyOf(f.rport, func(p uint16) bool { return p == s.rport }) &&
@@ -216,7 +234,7 @@ func (f *Filter) flagsMatch(s *subject) bool {
 		anyOf(f.netns, func(n uint32) bool { return n == s.netns }) &&
 		(!f.abnormal || s.verdict >= model.Abnormal) &&
 		!(f.noSelf && f.Self != 0 && s.owner.Named() && s.owner.PID == f.Self) &&
-		f.addrMatches(s) && f.commMatches(s) && f.containerMatches(s)
+		f.addrMatches(s)
 }
 
 // anyOf is true for no wishes at all.

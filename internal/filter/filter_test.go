@@ -105,6 +105,13 @@ func TestFlags(t *testing.T) {
 			if got := f.Match(c.o); got != c.want {
 				t.Errorf("%v, want %v", got, c.want)
 			}
+			late := len(c.flags.Comm)+len(c.flags.Container) > 0
+			if got := f.MayMatch(c.o); got != c.want && !late || c.want && !got {
+				t.Errorf("may be %v", got)
+			}
+			if n := testing.AllocsPerRun(100, func() { f.MayMatch(c.o) }); n != 0 {
+				t.Errorf("%v allocations to see whether it may", n)
+			}
 		})
 	}
 }

@@ -187,6 +187,9 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 			}
 			p.lose(prog.loses, "the kernel has no tracepoint "+prog.hook)
 			delete(spec.Programs, prog.name)
+		case prog.storage && !p.Features.Has(SkStorage):
+			p.lose(prog.loses, "the kernel has no "+SkStorage.String()+" ("+features[SkStorage].since+")")
+			delete(spec.Programs, prog.name)
 		}
 	}
 	if p.options.NoInventory {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -130,6 +131,87 @@ func connectTo(t *testing.T, l *net.TCPListener) {
 		t.Fatal(err)
 	}
 	if err := errors.Join(c.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A child that one process accepts and another reads from belongs to the reader,
+// once it has read; until then, and if nothing comes, to the listener's.
+func TestFirstReadNamesTheReader(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	ns := roomy(t)
+	p := load(t, Options{NoInventory: true}) // no fd tells
+	f := follow(t, p, &tape{netns: ns.Inum()})
+	<-f.found
+	read, unread := startReader(t, ns), startReader(t, ns)
+	read.say(t)
+	f.stop(t)
+	want := map[uint16]events.Owner{
+		read.port:   {PID: uint32(read.cat.Process.Pid), Provenance: events.ProvenanceExact},
+		unread.port: {PID: uint32(os.Getpid()), Provenance: events.ProvenanceInherited},
+	}
+	if !p.Features.Has(SkStorage) {
+		want[read.port] = want[unread.port] // which p.Losses says
+	}
+	for _, row := range f.table.Rows(nil) {
+		w, ok := want[row.Lport]
+		if !ok || row.Netns != ns.Inum() || row.State != model.Established {
+			continue
+		}
+		delete(want, row.Lport)
+		if row.Owner.PID != w.PID || row.Owner.Provenance != w.Provenance {
+			t.Errorf("port %d belongs to %d (%v), want %d (%v)", row.Lport, row.Owner.PID, row.Owner.Provenance, w.PID, w.Provenance)
+		}
+	}
+	for port := range want {
+		t.Errorf("no child of port %d", port)
+	}
+}
+
+// reader is a process with an accepted socket as its stdin.
+type reader struct {
+	port   uint16
+	client *net.TCPConn
+	cat    *exec.Cmd
+	echo   io.Reader
+}
+
+func startReader(t *testing.T, ns *kerneltest.Netns) (r reader) {
+	t.Helper()
+	var server *net.TCPConn
+	ns.Do(func() { r.client, server = kerneltest.Pair(t, kerneltest.IPv4) })
+	r.port = uint16(server.LocalAddr().(*net.TCPAddr).Port)
+	file, err := server.File()
+	if err == nil {
+		err = syscall.SetNonblock(int(file.Fd()), false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cat = exec.Command("/bin/cat")
+	r.cat.Stdin = file
+	if r.echo, err = r.cat.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.cat.Start(), file.Close(), server.Close()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(r.client.Close(), r.cat.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// say sends a byte and waits until the process has passed it on.
+func (r *reader) say(t *testing.T) {
+	t.Helper()
+	if _, err := r.client.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r.echo, make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -9,21 +9,25 @@ type program struct {
 	required bool   // without it there is nothing to watch
 	loses    string // what a kernel without the hook does not show
 	timers   bool   // loaded for TimeWaitTimers only, and attached by startTimers
+	storage  bool   // needs SkStorage
 }
 
 // programs lists them in the order of enum program in bpf/tcpwatch.bpf.c.
 var programs = [...]program{
-	{bpf.TcpwatchProgState, "inet_sock_set_state", true, "state transitions", false},
-	{bpf.TcpwatchProgStateRescue, "inet_sock_set_state", false, "transitions that nest in another on one CPU (they are counted as lost)", false},
-	{bpf.TcpwatchProgRetransmit, "tcp_retransmit_skb", false, "retransmits", false},
-	{bpf.TcpwatchProgSynack, "tcp_retransmit_synack", false, "SYN-ACK retransmits", false},
-	{bpf.TcpwatchProgResetSent, "tcp_send_reset", false, "resets sent", false},
-	{bpf.TcpwatchProgResetReceived, "tcp_receive_reset", false, "resets received", false},
-	{bpf.TcpwatchProgDestroy, "tcp_destroy_sock", false, "the end of a socket's memory (sockets reset but still held)", false},
-	{bpf.TcpwatchProgTwStart, "timer_start", false, "the begin of TIME_WAIT", true},
-	{bpf.TcpwatchProgTwCancel, "timer_cancel", false, "early ends of TIME_WAIT", true},
-	{bpf.TcpwatchProgTwExpire, "timer_expire_entry", false, "the end of TIME_WAIT", true},
+	{name: bpf.TcpwatchProgState, hook: "inet_sock_set_state", required: true, loses: "state transitions"},
+	{name: bpf.TcpwatchProgStateRescue, hook: "inet_sock_set_state", loses: "transitions that nest in another on one CPU (they are counted as lost)"},
+	{name: bpf.TcpwatchProgRetransmit, hook: "tcp_retransmit_skb", loses: "retransmits"},
+	{name: bpf.TcpwatchProgSynack, hook: "tcp_retransmit_synack", loses: "SYN-ACK retransmits"},
+	{name: bpf.TcpwatchProgResetSent, hook: "tcp_send_reset", loses: "resets sent"},
+	{name: bpf.TcpwatchProgResetReceived, hook: "tcp_receive_reset", loses: "resets received"},
+	{name: bpf.TcpwatchProgDestroy, hook: "tcp_destroy_sock", loses: "the end of a socket's memory (sockets reset but still held)"},
+	{name: bpf.TcpwatchProgFirstRead, hook: "tcp_rcv_space_adjust", loses: ownersByRead, storage: true},
+	{name: bpf.TcpwatchProgTwStart, hook: "timer_start", loses: "the begin of TIME_WAIT", timers: true},
+	{name: bpf.TcpwatchProgTwCancel, hook: "timer_cancel", loses: "early ends of TIME_WAIT", timers: true},
+	{name: bpf.TcpwatchProgTwExpire, hook: "timer_expire_entry", loses: "the end of TIME_WAIT", timers: true},
 }
+
+const ownersByRead = "which process reads from an accepted socket, until a look at the fds tells"
 
 const (
 	stateIndex  = 0

@@ -48,7 +48,7 @@ func consistent(t *Table) error {
 			continue
 		}
 		s := t.arena.at(e.slot - 1)
-		if !s.Mini.indexed() || t.keyOf(s) != e.sk {
+		if !s.Mini.indexed() || s.Mini.key != e.sk {
 			return fmt.Errorf("life %d has a tuple and no mini-socket: stage %d", s.ID, s.Mini.stage)
 		}
 		if s.Mini.Waiting() {

@@ -36,6 +36,10 @@ func (t *Table) find(ev *events.Event) {
 		}
 	}
 	s := t.lookup(ev.SK)
+	if s != nil && s.Is(Destroyed) && ev.Time > s.EndTime && !sameSocket(s, ev) {
+		t.release(s) // no late evidence can come any more: its memory is another's
+		s = nil
+	}
 	if s != nil {
 		t.refine(s, ev)
 		return
@@ -122,6 +126,11 @@ func sameSocket(s *Socket, ev *events.Event) bool {
 	return s.Is(BeganBefore) || ev.Time >= s.Born
 }
 
+// sameCookie reports whether the cookies do not tell the two apart.
+func sameCookie(s *Socket, ev *events.Event) bool {
+	return s.Cookie == 0 || ev.Cookie == 0 || s.Cookie == ev.Cookie
+}
+
 // hasRow moves a socket that an fd told of to those to be reported.
 func (t *Table) hasRow(s *Socket) {
 	t.unlist(s)
@@ -176,10 +185,15 @@ func (t *Table) findMini(ev *events.Event) {
 		t.replayMini(s, ev)
 		return
 	}
-	if s != nil && (s.Cookie == 0 || ev.Cookie == 0 || s.Cookie == ev.Cookie) {
+	if s != nil && sameCookie(s, ev) {
 		s.Mini.met.look = t.looks.number
-		if s.Mini.stage == miniPresumed || s.Mini.stage == miniThere && ev.Time > s.Mini.Seen {
+		switch m := &s.Mini; {
+		case m.stage == miniPresumed,
+			m.stage == miniThere && ev.Time > m.Seen,
+			m.stage == miniLeaving && ev.Time > m.EndTime+lateEvidence: // set again, and we did not hear of it
 			t.rearm(s, ev)
+		case m.stage == miniLeaving && ev.Time > m.EndTime && t.losses != t.certain: // perhaps
+			t.looks.again = true
 		}
 		return
 	}

@@ -253,6 +253,7 @@ func (t *Table) agree(s *Socket) {
 		t.stats.Mended.Phantom++ // a held socket whose end was not seen
 		t.conclude(s)
 		t.report(s)
+		s.State = model.Close
 	default:
 		s.lossMark = max(s.lossMark, t.looks.losses)
 		t.mend(s, state, t.looks.until)

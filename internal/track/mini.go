@@ -15,6 +15,7 @@ type Mini struct {
 	Expires   uint64 // ns since boot when its timer is to fire
 	EndTime   uint64 // ns since boot
 	Successor uint64 // the life that took its place, if that is how it ended
+	key       uint64 // under which the index has it
 	SndNxt    uint32
 	RcvNxt    uint32
 	Substate  model.State
@@ -70,7 +71,7 @@ const (
 // timeWait applies what the timer of a mini-socket did.
 func (t *Table) timeWait(ev *events.Event) {
 	s := t.waiter(ev)
-	if s != nil && s.Mini.SK != 0 && s.Mini.SK != ev.SK {
+	if s != nil && s.Mini.SK != 0 && (s.Mini.SK != ev.SK || !sameCookie(s, ev)) {
 		s = nil // of an earlier connection between the same ends
 	}
 	if s != nil && s.Is(Untold) {
@@ -106,11 +107,8 @@ func (t *Table) timerEnds(s *Socket, ev *events.Event) {
 // rearm: the timer of a known mini-socket is set again. The peer's FIN came, or
 // came again.
 func (t *Table) rearm(s *Socket, ev *events.Event) {
-	if s.Mini.stage == miniLeaving {
-		t.stay(s)
-	}
+	t.stay(s)
 	if s.Mini.stage == miniPresumed {
-		t.stay(s)
 		t.stats.Waiting++
 	}
 	s.Mini.stage = miniThere
@@ -468,10 +466,13 @@ func (t *Table) replaced(old *Socket, by, time uint64) {
 	t.endMini(old, end)
 }
 
-// seat enters a life under the tuple of its mini-socket, which belongs to no
-// other.
+// seat enters a life under the tuple of its mini-socket. Whoever had it has gone.
 func (t *Table) seat(s *Socket) {
-	t.byTuple.put(t.keyOf(s), s.slot)
+	s.Mini.key = t.keyOf(s)
+	if slot, ok := t.byTuple.get(s.Mini.key); ok {
+		t.replaced(t.arena.at(slot), 0, max(s.Mini.Since, s.Mini.Seen))
+	}
+	t.byTuple.put(s.Mini.key, s.slot)
 	if s.Is(Retired) {
 		t.retiredWaiting++
 	}
@@ -480,7 +481,7 @@ func (t *Table) seat(s *Socket) {
 // unseat takes it out again, and off its list.
 func (t *Table) unseat(s *Socket) {
 	t.stay(s)
-	t.byTuple.drop(t.keyOf(s))
+	t.byTuple.drop(s.Mini.key)
 	if s.Mini.Waiting() {
 		t.stats.Waiting--
 	}

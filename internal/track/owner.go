@@ -28,10 +28,21 @@ func (s *Socket) own(ev *events.Event) {
 	}
 }
 
+// read updates the owner from the first read.
+func (t *Table) read(ev *events.Event) {
+	s := t.lookup(ev.SK)
+	if s != nil && sameSocket(s, ev) {
+		s.own(ev)
+	}
+}
+
 // acts reports whether ev shows its process using the socket as its own.
 func acts(ev *events.Event) bool {
 	if !ev.Has(model.Owned) || ev.Has(model.KThread) || ev.Err == econnaborted {
 		return false
+	}
+	if ev.Kind == events.Read {
+		return true
 	}
 	switch ev.To {
 	case model.Listen, model.SynSent, model.FinWait1, model.LastAck:

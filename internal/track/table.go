@@ -128,6 +128,8 @@ func (t *Table) Apply(ev *events.Event) {
 		t.transition(ev)
 	case events.Destroy:
 		t.destroy(ev)
+	case events.Read:
+		t.read(ev)
 	default:
 		t.settle(ev.Time)
 		t.notice(ev)

@@ -80,6 +80,8 @@ func (t *Table) lifeOf(ev *events.Event) (s *Socket, twice bool) {
 		t.dismiss(s)
 	case known && edge.Birth && s.Is(Ended):
 		t.release(s) // connects or listens again, or the memory has a new socket
+	case s.Is(Ended) && ev.To != model.Close && t.losses != s.lossMark:
+		t.release(s) // so did this one, and its birth was lost
 	case known && edge.Birth && s.Is(OnlyFound):
 		t.dismiss(s)
 	case known && edge.Birth:
@@ -134,7 +136,9 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 	s.learn(ev)
 	s.own(ev)
 	s.Steps++
-	s.State, s.Since = ev.To, ev.Time
+	if !s.Is(Ended) { // the first end counts
+		s.State, s.Since = ev.To, ev.Time
+	}
 	if s.Steps == 1 || outweighs(j.Verdict, s.Worst) {
 		s.Worst, s.WorstRule = j.Verdict, j.Rule
 	}
