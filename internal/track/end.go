@@ -107,7 +107,12 @@ func (t *Table) destroy(ev *events.Event) {
 // notice applies a retransmit or a reset.
 func (t *Table) notice(ev *events.Event) {
 	s := t.lookup(ev.SK)
-	if s != nil && s.Is(OnlyFound) && s.Since > ev.Time {
+	switch {
+	case s == nil:
+	case s.Is(OnlyFound) && s.Since > ev.Time:
+		s = nil
+	case !sameCookie(s, ev) && !ev.Has(model.Stale):
+		t.dismiss(s) // its end was not seen, nor the birth of this one
 		s = nil
 	}
 	if s != nil {

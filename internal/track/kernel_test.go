@@ -2,6 +2,7 @@ package track
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -25,12 +26,13 @@ type kernel struct {
 	full      bool // the ring: what happens is lost
 	ring      []events.Event
 	lost      uint64
-	told      uint64
+	said      uint64 // of it
 	passTime  uint64
 	rows      []events.Event // of the inventory, not handed over yet
 	steps     []func()       // of the inventory, still to come
 	wrong     []Observation
-	losesOnce bool // anything was lost
+	told      map[uint64]uint64 // lives told of and not ended, with their cookies
+	losesOnce bool              // anything was lost
 }
 
 const minisAt = 17
@@ -53,10 +55,21 @@ func (k *kernel) Observe(o *Observation) {
 	if o.Judgement.Verdict == model.Impossible {
 		k.wrong = append(k.wrong, *o)
 	}
+	if cookie, ok := k.told[o.ID]; ok && cookie != o.Event.Cookie {
+		k.t.Errorf("life %d has cookie %d, then %d", o.ID, cookie, o.Event.Cookie)
+	}
+	switch o.Event.Kind {
+	case events.Transition, events.Inventory:
+		if o.ID != 0 && o.Event.To != model.TimeWait && (o.Event.To != model.Close || o.Event.Kind == events.Transition) {
+			k.told[o.ID] = o.Event.Cookie
+		}
+	case events.Closed:
+		delete(k.told, o.ID)
+	}
 }
 
 func newKernel(t *testing.T, seed uint64) *kernel {
-	k := &kernel{t: t, random: rand.New(rand.NewPCG(seed, 0)), now: 1e9}
+	k := &kernel{t: t, random: rand.New(rand.NewPCG(seed, 0)), now: 1e9, told: map[uint64]uint64{}}
 	k.table = New(Options{KeepClosed: int(seed % 3)}, k)
 	k.apply(events.Event{Kind: events.TimersOn, Time: k.now})
 	k.apply(events.Event{Kind: events.Look, Time: k.now})
@@ -255,9 +268,9 @@ func (k *kernel) pass() {
 	k.passTime = k.now
 	ring := k.ring
 	k.ring = nil
-	if k.lost > k.told {
-		k.apply(events.Event{Kind: events.Lost, Time: k.passTime, LostCount: k.lost - k.told})
-		k.told = k.lost
+	if k.lost > k.said {
+		k.apply(events.Event{Kind: events.Lost, Time: k.passTime, LostCount: k.lost - k.said})
+		k.said = k.lost
 	}
 	if by := k.table.LookBy(); by != 0 && by <= k.now && len(k.steps)+len(k.rows) == 0 {
 		k.look()
@@ -335,14 +348,21 @@ func (k *kernel) compare() {
 			want = append(want, fmt.Sprint(m.cookie, m.Lport, model.TimeWait))
 		}
 	}
+	unended := maps.Clone(k.told)
 	for _, r := range k.table.Rows(nil) {
 		s, _ := k.table.Socket(&r)
+		if s.Open() {
+			delete(unended, s.ID)
+		}
 		if s.Open() || s.Held() {
 			got = append(got, fmt.Sprint(s.Cookie, s.Lport, s.State))
 		}
 		if s.Mini.indexed() {
 			got = append(got, fmt.Sprint(s.Cookie, s.Lport, model.TimeWait))
 		}
+	}
+	if len(unended) > 0 {
+		k.t.Errorf("lives were told of, are gone, and no end was told: %v", unended)
 	}
 	slices.Sort(want)
 	slices.Sort(got)
