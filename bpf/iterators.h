@@ -52,6 +52,8 @@ int inventory(struct bpf_iter__tcp *ctx)
 			fill_full(&e, sk, tp);
 			if (e.state == TCP_LISTEN)
 				fill_syn_queue(&e, sk, tp);
+			else
+				fill_ages(&e, tp);
 		}
 	}
 	e.kind = KIND_INVENTORY;
@@ -138,6 +140,8 @@ static __always_inline bool fill_holder(struct bpf_iter_meta *meta, struct event
 		e->cookie = bpf_get_socket_cookie(sk);
 	if (e->state == TCP_LISTEN)
 		note_listener(sk, e, true);
+	/* One in CLOSE has no row of its own to say it. */
+	e->extra = e->state == TCP_CLOSE ? (__u64)ms_ago(tp->rcv_tstamp) << 32 : 0;
 	return true;
 }
 
@@ -156,7 +160,7 @@ int holders(struct bpf_iter__task_file *ctx)
 	e.extra = ctx->fd;
 	if (!(has_sock_from_file ? fill_holder(ctx->meta, &e, file) : peek_holder(ctx->meta, &e, file)))
 		return 0;
-	e.extra = ctx->fd; /* filled over */
+	e.extra = (e.extra & ~0xffffffffULL) | ctx->fd; /* filled over */
 	write_row(ctx->meta, &e);
 	return 0;
 }

@@ -142,6 +142,9 @@ struct inet_connection_sock {
 	__u8 icsk_retransmits;
 	__u8 icsk_probes_out;
 	__u32 icsk_user_timeout;
+	struct {
+		__u32 lrcvtime; /* jiffies of the newest data received */
+	} icsk_ack;
 	void *icsk_ulp_data; /* of an MPTCP subflow: struct mptcp_subflow_context */
 };
 
@@ -160,6 +163,8 @@ struct tcp_sock {
 	__u32 copied_seq;
 	__u64 bytes_acked;
 	__u64 bytes_received;
+	__u32 rcv_tstamp; /* jiffies of the newest ACK received, or any segment that has one */
+	__u32 lsndtime; /* jiffies of the newest data sent */
 	int linger2;
 	__u8 repair : 1;
 	bool is_mptcp; /* see the end */

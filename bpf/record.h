@@ -167,6 +167,25 @@ static __always_inline void fill_full(struct event *e, struct sock *sk, struct t
 		e->extra = msk_of(tp);
 }
 
+/* A moment of the past, in jiffies of 32 bits, as 1 + ms ago; 0 for never. */
+static __always_inline __u32 ms_ago(__u32 then)
+{
+	__u32 ago = bpf_jiffies64() - then;
+
+	return then ? ago * tick_ns / 1000000 + 1 : 0;
+}
+
+/* When something came last, in place of a name: a row has no task. events/ages.go
+ * reads it. */
+static __always_inline void fill_ages(struct event *e, struct tcp_sock *tp)
+{
+	__u32 *ages = (void *)e->comm;
+
+	ages[0] = ms_ago(tp->rcv_tstamp);
+	ages[1] = ms_ago(tp->inet_conn.icsk_ack.lrcvtime);
+	ages[2] = ms_ago(tp->lsndtime);
+}
+
 static __always_inline __u32 syncookies_of(struct net *net)
 {
 	if (field_size(struct netns_ipv4, sysctl_tcp_syncookies) == 1)

@@ -87,6 +87,7 @@ func (s *Sockets) Read(source Source) error {
 			continue
 		}
 		ev := h.first
+		ev.SetAges(events.Ages{Segment: ev.Quiet(), Received: -1, Sent: -1})
 		ev.Kind = events.Inventory
 		ev.Extra = 0
 		s.report(&ev, h, events.NoteNone)
