@@ -33,6 +33,9 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("parse %s: %v", soakVariable, err)
 	}
 	a, b := twoRooms(t)
+	for _, room := range []*kerneltest.Netns{a, b} { // or their number would grow for a minute
+		room.Sysctl("net/ipv4/tcp_max_tw_buckets", "2000")
+	}
 	hidden := watchHidden(t)
 	m := mill.Start(t, a, b, 6)
 	r := start(t, "trace", "-o", "jsonl", `event == "lost" or verdict == "impossible" or event == "transition" and from == "LISTEN" and to == "CLOSE"`)
@@ -42,7 +45,10 @@ func TestSoak(t *testing.T) {
 	samples = samples[len(samples)/5:] // until then it has met everything once
 	third := len(samples) / 3
 	first, last := median(samples[:third]), median(samples[2*third:])
-	const slack = 16 << 10 // the queue before the output makes room once it needs it, and keeps that
+	// The queue before the output makes room once it needs it, and keeps that; so does
+	// the table for what others do. A life that is not given back takes 600 bytes of each
+	// connection's end: 180 MB in a minute.
+	const slack = 32 << 10
 	if last.rss > first.rss+first.rss/10+slack {
 		t.Errorf("it takes %d KiB, and took %d", last.rss, first.rss)
 	}
