@@ -88,7 +88,7 @@ func tell(t *testing.T, script []byte) {
 // What the fuzzer finds by guided mutation, long random scripts find by length.
 func TestTableHoldsTogether(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 400 {
+	for range 150 {
 		script := make([]byte, 4*300)
 		for i := range script {
 			script[i] = byte(random.Uint32())
