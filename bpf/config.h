@@ -15,6 +15,7 @@ const volatile bool may_read_memory; /* bpf_probe_read_kernel: not under lockdow
 const volatile bool skips_nested; /* a program never interrupts itself: 6.1 */
 const volatile __u64 pidns_dev; /* 0: the initial pid namespace, no translation */
 const volatile __u64 pidns_ino;
+const volatile __u32 ancestor; /* events of its descendants are marked; 0: of nobody */
 const volatile __u64 tick_ns = 4000000; /* length of a jiffy */
 
 #endif

@@ -53,6 +53,7 @@ enum flag {
 	FLAG_RESCUED = 1 << 14,
 	FLAG_TFO = 1 << 15,
 	FLAG_STALE = 1 << 16,
+	FLAG_DESCENDANT = 1 << 17,
 };
 
 struct event {

@@ -248,6 +248,7 @@ struct signal_struct {
 struct task_struct {
 	unsigned int flags;
 	int tgid;
+	struct task_struct *real_parent;
 	char comm[16];
 	struct signal_struct *signal;
 };

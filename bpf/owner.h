@@ -10,7 +10,8 @@ struct owner {
 	__u64 seen; /* ns since boot, when the pid was certainly this process's */
 	__u32 pid;
 	char comm[16];
-	__u32 has_read; /* on a child: somebody has read from it, and is its owner */
+	__u16 has_read; /* on a child: somebody has read from it, and is its owner */
+	__u16 descends; /* from the ancestor */
 };
 
 /* On a listener. The kernel clones it into each child. */
@@ -34,6 +35,7 @@ static __always_inline void set_owner(struct owner *o, struct event *e)
 	o->seen = bpf_ktime_get_boot_ns();
 	o->pid = e->pid;
 	__builtin_memcpy(o->comm, e->comm, sizeof(o->comm));
+	o->descends = !!(e->flags & FLAG_DESCENDANT);
 }
 
 /* Notes e's pid as that of the listener sk; found: unless one is noted. */

@@ -28,18 +28,6 @@ static __always_inline bool current_is_kthread(void)
 	return flags & PF_KTHREAD;
 }
 
-/* Who acts: current, but only while it holds the socket in a system call.
- * Otherwise current is whoever was interrupted. */
-static __always_inline void fill_actor(struct event *e)
-{
-	if (!(e->flags & FLAG_OWNED))
-		return;
-	e->pid = current_tgid();
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
-	if (current_is_kthread())
-		e->flags |= FLAG_KTHREAD;
-}
-
 /* The task's pid in the pid namespace of tcpwatch, 0 if it has none there. */
 static __always_inline __u32 tgid_of(struct task_struct *task)
 {
@@ -57,6 +45,37 @@ static __always_inline __u32 tgid_of(struct task_struct *task)
 			return up.nr;
 	}
 	return 0;
+}
+
+enum { MAX_ANCESTORS = 16 };
+
+/* Whether current is the ancestor's, or descends from it: the parent of an orphan
+ * is the next process above that adopts orphans (PR_SET_CHILD_SUBREAPER). */
+static __always_inline bool descends(void)
+{
+	if (!ancestor || !has_current_task_btf)
+		return false;
+	struct task_struct *task = bpf_get_current_task_btf();
+	for (int i = 0; i < MAX_ANCESTORS; i++) {
+		if (tgid_of(task) == ancestor)
+			return true;
+		task = task->real_parent;
+	}
+	return false;
+}
+
+/* Who acts: current, but only while it holds the socket in a system call.
+ * Otherwise current is whoever was interrupted. */
+static __always_inline void fill_actor(struct event *e)
+{
+	if (!(e->flags & FLAG_OWNED))
+		return;
+	e->pid = current_tgid();
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	if (current_is_kthread())
+		e->flags |= FLAG_KTHREAD;
+	else if (descends())
+		e->flags |= FLAG_DESCENDANT;
 }
 
 #endif

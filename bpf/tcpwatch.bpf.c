@@ -138,7 +138,7 @@ static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flag
 			e->flags |= FLAG_STALE;
 		struct owner *o = inherited(sk);
 		if (o) {
-			e->flags |= FLAG_INHERITED;
+			e->flags |= o->descends ? FLAG_INHERITED | FLAG_DESCENDANT : FLAG_INHERITED;
 			e->pid = o->pid;
 			e->extra = o->seen;
 			__builtin_memcpy(e->comm, o->comm, sizeof(e->comm));

@@ -33,6 +33,7 @@ const (
 	TcpwatchProgTwCancel         = "tw_cancel"
 	TcpwatchProgTwExpire         = "tw_expire"
 	TcpwatchProgTwStart          = "tw_start"
+	TcpwatchVarAncestor          = "ancestor"
 	TcpwatchVarArmed             = "armed"
 	TcpwatchVarHasCookieHelper   = "has_cookie_helper"
 	TcpwatchVarHasCurrentTaskBtf = "has_current_task_btf"
@@ -120,6 +121,7 @@ type TcpwatchMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcpwatchVariableSpecs struct {
+	Ancestor          *ebpf.VariableSpec `ebpf:"ancestor"`
 	Armed             *ebpf.VariableSpec `ebpf:"armed"`
 	HasCookieHelper   *ebpf.VariableSpec `ebpf:"has_cookie_helper"`
 	HasCurrentTaskBtf *ebpf.VariableSpec `ebpf:"has_current_task_btf"`
@@ -175,6 +177,7 @@ func (m *TcpwatchMaps) Close() error {
 //
 // It can be passed to LoadTcpwatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcpwatchVariables struct {
+	Ancestor          *ebpf.Variable `ebpf:"ancestor"`
 	Armed             *ebpf.Variable `ebpf:"armed"`
 	HasCookieHelper   *ebpf.Variable `ebpf:"has_cookie_helper"`
 	HasCurrentTaskBtf *ebpf.Variable `ebpf:"has_current_task_btf"`

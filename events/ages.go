@@ -51,7 +51,7 @@ func (e *Event) SetAges(a Ages) {
 	for i, ns := range [...]int64{a.Segment, a.Received, a.Sent} {
 		v := uint32(0)
 		if ns >= 0 {
-			v = uint32(ns/1e6) + 1
+			v = uint32(min(ns/1e6, 1<<32-2)) + 1
 		}
 		binary.NativeEndian.PutUint32(e.Comm[4*i:], v)
 	}

@@ -43,6 +43,7 @@ const (
 	ActiveReset Flags = 1 << 13 // a reset sent of our own accord, not in reply to a segment
 	Rescued     Flags = 1 << 14 // recorded by the second copy of the program
 	TFO         Flags = 1 << 15 // a child created from a SYN with TCP Fast Open, handshake unfinished
+	Descendant  Flags = 1 << 17 // who acts, or has the listener, descends from the process that is watched
 	Stale       Flags = 1 << 16 // a newborn whose peer and cookie are not filled in yet (up to Linux 6.14)
 )
 

@@ -28,7 +28,8 @@ var mayImport = map[string]string{
 	"internal/found":     "internal/track events model",
 	"internal/record":    "internal/track events model internal/printable",
 	"internal/filter":    "internal/cgroup internal/record internal/track events model internal/printable internal/suggest",
-	"internal/view":      "internal/cgroup internal/record internal/track events model internal/printable",
+	"internal/view":      "internal/cgroup internal/record internal/track internal/waits events model internal/printable",
+	"internal/waits":     "internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
 	"internal/kerneldoc":  "internal/vmrun",

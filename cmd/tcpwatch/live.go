@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/tcpwatch/tcpwatch/internal/filter"
 	"github.com/tcpwatch/tcpwatch/internal/track"
@@ -99,11 +98,7 @@ func (s *session) now() func() uint64 {
 	if s.live == nil {
 		return nil
 	}
-	return func() uint64 {
-		var ts unix.Timespec
-		_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // cannot fail for this clock
-		return uint64(ts.Nano())
-	}
+	return bootTime
 }
 
 func (s *session) clock() func(uint64) time.Time {

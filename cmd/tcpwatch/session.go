@@ -119,11 +119,14 @@ func openRecording(e *env, name string) (*session, error) {
 
 // epoch returns the wall clock at 0 of the boot clock.
 func epoch(e *env) int64 {
+	return e.now().UnixNano() - int64(bootTime())
+}
+
+// bootTime is the time on the clock of the events, in ns since boot.
+func bootTime() uint64 {
 	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		return 0
-	}
-	return e.now().UnixNano() - ts.Nano()
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // cannot fail for this clock
+	return uint64(ts.Nano())
 }
 
 // tableOptions fits a table to the session.

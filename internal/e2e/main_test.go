@@ -24,7 +24,7 @@ import (
 // The environment of a helper: the test binary runs itself to have processes
 // with other pids and names.
 const (
-	helperMode = "TCPWATCH_E2E_HELPER" // serve, hold, share or take over
+	helperMode = "TCPWATCH_E2E_HELPER" // serve, leak, hold, share or take over
 	helperAddr = "TCPWATCH_E2E_ADDR"   // where to listen
 	helperName = "TCPWATCH_E2E_NAME"   // of the process, if not its own, in hexadecimal
 )
@@ -68,8 +68,11 @@ func help(mode string) error {
 	if err != nil {
 		return err
 	}
-	if mode == "hold" {
+	switch mode {
+	case "hold":
 		return hold(l)
+	case "leak":
+		return leak(l)
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test
@@ -133,6 +136,27 @@ func serve(l net.Listener) error {
 			return err
 		}
 		fmt.Println("closed", c.RemoteAddr())
+	}
+}
+
+// leak accepts connections and forgets them: it neither reads nor closes.
+func leak(l net.Listener) error {
+	fmt.Println(l.Addr())
+	var all []net.Conn
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test
+		_ = l.Close()
+	}()
+	for {
+		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			runtime.KeepAlive(all)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
 	}
 }
 

@@ -90,7 +90,7 @@ func TestTraceTellsOneConnection(t *testing.T) {
 func (m *meeting) check(t *testing.T, lines []line, lives []kerneltest.Life) {
 	m.lives = lives
 	port := m.listens.Port()
-	ours := sift(lines, func(l *line) bool { return l.involves(port) })
+	ours := m.ours(sift(lines, func(l *line) bool { return l.involves(port) }))
 	want := map[string]int{}
 	for _, l := range lives {
 		client := m.client.Port()
@@ -110,6 +110,17 @@ func (m *meeting) check(t *testing.T, lines []line, lives []kerneltest.Life) {
 		t.Errorf("printed %v, witnessed %v", got, want)
 	}
 	m.checkCookies(t, ours)
+}
+
+// ours returns the lines of the sockets of the meeting, of those about its port:
+// another family's may have the same.
+func (m *meeting) ours(lines []line) (ours []line) {
+	for _, life := range bySocket(lines) {
+		if slices.ContainsFunc(life, func(l line) bool { return l.involves(m.client.Port()) || l.local() == m.listens }) {
+			ours = append(ours, life...)
+		}
+	}
+	return ours
 }
 
 // path returns the states that a socket went through by its transitions.

@@ -32,6 +32,10 @@ type Options struct {
 	// TimeWait says how to watch mini-sockets.
 	TimeWait TimeWait
 
+	// Ancestor is the process, in this process's pid namespace, of which the
+	// descendants' events are marked (model.Descendant); 0 for none. It needs TaskBTF.
+	Ancestor uint32
+
 	without  func(*Features) // tests take away what the kernel offers
 	verifier ebpf.LogLevel   // and ask for the verifier's log
 	lockdown bool            // programs must not read the kernel's memory
@@ -210,6 +214,7 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 	constants := map[string]any{
 		bpf.TcpwatchVarPidnsDev: dev, bpf.TcpwatchVarPidnsIno: ino, bpf.TcpwatchVarTickNs: tick(),
 		bpf.TcpwatchVarMayReadMemory: tryReadMemory() == nil,
+		bpf.TcpwatchVarAncestor:      p.options.Ancestor,
 	}
 	for i := range features {
 		if name := features[i].constant; name != "" {

@@ -169,6 +169,46 @@ func TestFirstReadNamesTheReader(t *testing.T) {
 	}
 }
 
+// What a process and its descendants do is marked, and nothing else.
+func TestDescendantsAreMarked(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	ns := roomy(t)
+	other := startReader(t, ns)
+	for name, c := range map[string]struct {
+		ancestor uint32
+		want     bool
+	}{
+		"nobody":         {0, false},
+		"this process":   {uint32(os.Getpid()), true},
+		"its parent":     {uint32(os.Getppid()), true},
+		"a child of its": {uint32(other.cat.Process.Pid), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := load(t, Options{NoInventory: true, Ancestor: c.ancestor})
+			want := c.want && p.Features.Has(TaskBTF) // 5.11
+			r := &tape{netns: ns.Inum()}
+			f := follow(t, p, r)
+			<-f.found
+			ns.Do(func() { connectTo(t, kerneltest.Listen(t, kerneltest.IPv4)) })
+			f.stop(t)
+			acted := 0
+			for _, ev := range r.seen {
+				if !ev.Has(model.Owned) && !ev.Has(model.Inherited) {
+					continue
+				}
+				acted++
+				if ev.Has(model.Descendant) != want {
+					t.Errorf("%s>%s by %d is marked: %v", ev.From, ev.To, ev.PID, !want)
+				}
+			}
+			if acted < 4 { // listen, connect, the child, close
+				t.Errorf("%d events of %+v", acted, r.seen)
+			}
+		})
+	}
+}
+
 // reader is a process with an accepted socket as its stdin.
 type reader struct {
 	port   uint16

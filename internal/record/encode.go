@@ -184,6 +184,7 @@ func inventory(b []byte, o *track.Observation) []byte {
 	recvQ, sendQ := Queues(ev)
 	b = number(b, "recv_q", uint64(recvQ))
 	b = number(b, "send_q", uint64(sendQ))
+	b = quiet(b, ev.Ages())
 	b = text(b, "verdict", o.Judgement.Verdict.String())
 	switch ev.To {
 	case model.Listen:
@@ -196,6 +197,19 @@ func inventory(b []byte, o *track.Observation) []byte {
 		return number(b, "rcv_nxt", uint64(ev.RcvNxt))
 	}
 	return evidence(b, &ev.Evidence)
+}
+
+// quiet says how long ago something last came, or went.
+func quiet(b []byte, a events.Ages) []byte {
+	for _, one := range [...]struct {
+		name string
+		ns   int64
+	}{{"last_segment_ns", a.Segment}, {"last_received_ns", a.Received}, {"last_sent_ns", a.Sent}} {
+		if one.ns >= 0 {
+			b = number(b, one.name, uint64(one.ns))
+		}
+	}
+	return b
 }
 
 // timeWait says how a mini-socket began, or how it ended.

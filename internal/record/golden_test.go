@@ -43,7 +43,9 @@ func kinds() []*track.Observation {
 		o.Owner, o.Event.Comm = events.Owner{FD: -1}, comm("\x1b[31m\"\\\xff")
 		o.Judgement, o.LostSince = model.Judgement{Verdict: model.Impossible, Rule: model.RuleUnknownState}, 4
 	})
-	found := func(o *track.Observation) { o.Event.Kind, o.Began = events.Inventory, track.BeganInPast }
+	found := func(o *track.Observation) {
+		o.Event.Kind, o.Began, o.Event.Comm = events.Inventory, track.BeganInPast, [16]byte{}
+	}
 	add(func(o *track.Observation) {
 		found(o)
 		o.Event.To = model.Listen
@@ -58,7 +60,11 @@ func kinds() []*track.Observation {
 		found(o)
 		o.Event.To, o.Event.Count, o.InState = model.NewSynRecv, 2, 3e9
 	})
-	add(func(o *track.Observation) { found(o); o.Event.To = model.Close })
+	add(func(o *track.Observation) {
+		found(o)
+		o.Event.To = model.Close
+		o.Event.SetAges(events.Ages{Segment: 500e6, Received: 600e6, Sent: 7e6})
+	})
 	add(func(o *track.Observation) {
 		o.Event.Kind, o.Event.To, o.Event.Extra, o.Event.Err = events.Retransmit, model.SynSent, 99|2<<32, 113
 		o.Segment, o.Count = track.SegmentSYN, 2
@@ -137,7 +143,7 @@ func TestLinesGolden(t *testing.T) {
 // version adds.
 const documented = `event time mono_ns socket cookie netns netns_cookie family laddr lport raddr rport role
 owner owner.pid owner.comm owner.fd owner.provenance actor actor.pid actor.comm
-from to step in_state_ns verdict rule why state substate remaining_ns began held recv_q send_q snd_nxt rcv_nxt
+from to step in_state_ns verdict rule why state substate remaining_ns began held last_segment_ns last_received_ns last_sent_ns recv_q send_q snd_nxt rcv_nxt
 listen listen.accept_queue listen.accept_limit listen.syn_queue listen.syn_limit listen.syn_young listen.unaccepted
 netns_counters netns_counters.listen_overflows netns_counters.listen_drops netns_counters.syncookies_sent
 netns_counters.syncookies_recv netns_counters.syncookies_failed netns_counters.req_q_full_do_cookies

@@ -47,6 +47,9 @@ type Line struct {
 	Remain  uint64  `json:"remaining_ns"`
 	Began   string  `json:"began"`
 	Held    bool    `json:"held"`
+	Heard   *int64  `json:"last_segment_ns"`
+	Got     *int64  `json:"last_received_ns"`
+	Sent    *int64  `json:"last_sent_ns"`
 	RecvQ   uint32  `json:"recv_q"`
 	SendQ   uint32  `json:"send_q"`
 	SndNxt  uint32  `json:"snd_nxt"`
@@ -293,8 +296,18 @@ func (l *Line) inventory(ev *events.Event) error {
 		l.halfOpen(ev)
 	case model.Listen:
 		l.listener(ev)
+	default:
+		ev.SetAges(events.Ages{Segment: orNever(l.Heard), Received: orNever(l.Got), Sent: orNever(l.Sent)})
 	}
 	return nil
+}
+
+// orNever returns how long ago something was, -1 for never.
+func orNever(ns *int64) int64 {
+	if ns == nil {
+		return -1
+	}
+	return *ns
 }
 
 func (l *Line) retransmit(ev *events.Event) error {

@@ -60,6 +60,7 @@ func (t *Table) find(ev *events.Event) {
 	s.State = ev.To
 	s.Last = ev.Evidence
 	s.noteQueues(ev)
+	s.hear(ev)
 	s.learn(ev)
 	s.lookBack(ev.To)
 	s.own(ev)
@@ -222,6 +223,7 @@ func (t *Table) findMini(ev *events.Event) {
 func (t *Table) present(s *Socket) {
 	ev := events.Event{Kind: events.Inventory, Time: s.Since, SK: s.SK, Evidence: s.Last, To: s.State, InState: -1}
 	s.showQueues(&ev)
+	s.Heard.tellAges(&ev)
 	if m := &s.Mini; m.indexed() && s.Is(Retired) {
 		ev.To, ev.From, ev.Extra = model.TimeWait, m.Substate, m.Expires-m.Seen
 		ev.Evidence = model.Evidence{SndNxt: m.SndNxt, RcvNxt: m.RcvNxt}

@@ -148,6 +148,7 @@ func (t *Table) LookBy() uint64 {
 // meets notes that the look under way met s.
 func (t *Table) meets(s *Socket, ev *events.Event) {
 	s.met = met{look: t.looks.number, state: ev.To, missed: s.met.missed}
+	s.hear(ev)
 	if ev.Time <= s.Since || !s.Open() {
 		return
 	}

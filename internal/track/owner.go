@@ -14,6 +14,9 @@ const shutdownBoth = 3 // SHUTDOWN_MASK: what close() sets before it acts
 // process does with the socket: listen, connect, shutdown, close. Whoever
 // kills it from outside is an actor, never an owner.
 func (s *Socket) own(ev *events.Event) {
+	if ev.Has(model.Descendant) && (ev.Has(model.Inherited) || acts(ev)) {
+		s.Facts |= Descends
+	}
 	switch {
 	case ev.Has(model.Kernel):
 		s.Owner = events.Owner{FD: -1, Provenance: events.ProvenanceKernel}

@@ -114,6 +114,7 @@ func (t *Table) Inventory(now uint64, sink Sink) {
 		if s.Is(OnlyFound) {
 			o.InState = -1
 		}
+		s.Heard.tellAges(&o.Event)
 		sink.Observe(o)
 	}
 }

@@ -39,6 +39,7 @@ const (
 	Waiting                        // found by an fd; its row of the inventory is still to come
 	Untold                         // found, and not reported yet
 	Unproven                       // counted as a socket that could not be judged for want of events
+	Descends                       // it is, or was, of the process that is watched, or of a descendant
 	Repaired                       // an inventory had to add it, or to mend its state
 )
 
@@ -63,6 +64,7 @@ type Socket struct {
 	Born        uint64 // ns since boot of the first event, or of the inventory
 	Since       uint64 // ns since boot when State was entered; 0 if not seen
 	EndTime     uint64 // ns since boot of reaching CLOSE
+	Heard       Heard
 	Saddr       [16]byte
 	Daddr       [16]byte
 	Netns       uint32
@@ -141,6 +143,48 @@ func (s *Socket) remember(st Step) {
 	}
 	s.history[s.kept] = st
 	s.kept++
+}
+
+// Heard is when something last came or went, as the newest inventory saw it, in ns
+// since boot; 0 for never, or not known.
+type Heard struct {
+	Segment  uint64 // received
+	Received uint64 // data
+	Sent     uint64 // data
+}
+
+// hear takes over what an inventory says of that.
+func (s *Socket) hear(ev *events.Event) {
+	if ev.Kind == events.Holder {
+		if ago := ev.Quiet(); ago >= 0 {
+			s.Heard.Segment = before(ev.Time, ago)
+		}
+		return
+	}
+	if a := ev.Ages(); a.Segment >= 0 || a.Sent >= 0 {
+		s.Heard = Heard{before(ev.Time, a.Segment), before(ev.Time, a.Received), before(ev.Time, a.Sent)}
+	}
+}
+
+func before(time uint64, ago int64) uint64 {
+	if ago < 0 {
+		return 0
+	}
+	return time - min(time, uint64(ago))
+}
+
+// tellAges writes how long ago that is at ev's time into ev, an inventory's row.
+func (h *Heard) tellAges(ev *events.Event) {
+	if ev.To == model.Listen || *h == (Heard{}) {
+		return
+	}
+	ago := func(time uint64) int64 {
+		if time == 0 {
+			return -1
+		}
+		return int64(ev.Time - min(ev.Time, time))
+	}
+	ev.SetAges(events.Ages{Segment: ago(h.Segment), Received: ago(h.Received), Sent: ago(h.Sent)})
 }
 
 // learn takes over what ev says of the tuple. Ports and addresses are

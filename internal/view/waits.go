@@ -1,0 +1,269 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/cgroup"
+	"github.com/tcpwatch/tcpwatch/internal/printable"
+	"github.com/tcpwatch/tcpwatch/internal/waits"
+)
+
+// Waits writes Reports of what waits as text.
+type Waits struct {
+	Headers bool
+	Style   Style
+	By      waits.By
+	Netns   func(inum uint32) string // "" for a namespace without a name
+	Here    uint32                   // tcpwatch's own network namespace, which is not named
+}
+
+// Write writes one Report.
+func (v *Waits) Write(out io.Writer, r *waits.Report) error {
+	var b strings.Builder
+	for s := range r.Sections {
+		v.part(&b, &r.Sections[s])
+	}
+	v.listeners(&b, r)
+	v.ports(&b, r)
+	if b.Len() == 0 {
+		fmt.Fprintf(&b, "Of %s, none waits.\n", counted(r.Sockets, "socket"))
+	}
+	_, err := io.WriteString(out, b.String())
+	if err != nil {
+		return fmt.Errorf("write waits: %w", err)
+	}
+	return nil
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+func (v *Waits) part(b *strings.Builder, p *waits.Part) {
+	if p.Count == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s  %s: %s\n", p.Section.Title(), counted(p.Count, "socket"), p.Section.Meaning())
+	rows := make([][]string, 0, len(p.Groups))
+	for i := range p.Groups {
+		rows = append(rows, v.group(&p.Groups[i]))
+	}
+	v.table(b, []string{"COUNT", "OWNER", "WHERE", "OLDEST", "MEDIAN", "LAST MIN", "PER MIN", "UNREAD", "FDS", "EXAMPLE"}, rows)
+	if p.More > 0 {
+		fmt.Fprintf(b, "  … and %s in %s more: --top shows them\n", counted(p.Rest, "socket"), counted(p.More, "group"))
+	}
+	v.advice(b, p.Advice)
+}
+
+func (v *Waits) advice(b *strings.Builder, text string) {
+	if text != "" {
+		fmt.Fprintf(b, "  → %s\n", text)
+	}
+	b.WriteByte('\n')
+}
+
+func (v *Waits) group(g *waits.Group) []string {
+	least := ""
+	if g.AtLeast {
+		least = "≥ "
+	}
+	age := func(ns int64) string {
+		if ns < 0 {
+			return "-"
+		}
+		return least + Duration(ns)
+	}
+	newer := "-"
+	if g.Ages > 0 {
+		newer = strconv.Itoa(g.Newer)
+	}
+	x := &g.Example
+	example := endpoint(x.Family, &x.Local, x.Lport) + " > " + endpoint(x.Family, &x.Remote, x.Rport)
+	return []string{
+		strconv.Itoa(g.Count), v.owner(g), v.where(&g.Key), age(g.Oldest), age(g.Median), newer, signed(g.Rate), bytesOf(g.Unread), fds(g), example,
+	}
+}
+
+func (v *Waits) owner(g *waits.Group) string {
+	k := &g.Key
+	switch v.By {
+	case waits.ByComm:
+		if k.Comm[0] == 0 {
+			return "?"
+		}
+		return printable.Comm(&k.Comm)
+	case waits.ByContainer:
+		if k.Container == "" {
+			return "-"
+		}
+		return printable.String(cgroup.Short(k.Container))
+	case waits.ByListener, waits.ByPeer:
+		return "-"
+	}
+	return Owner(&events.Owner{PID: k.PID, Comm: k.Comm, Provenance: k.Provenance})
+}
+
+func (v *Waits) where(k *waits.Key) string {
+	var parts []string
+	switch {
+	case k.Lport != 0:
+		parts = append(parts, "listener :"+strconv.Itoa(int(k.Lport)))
+	case k.Family != 0 && k.Rport != 0:
+		parts = append(parts, "to "+endpoint(k.Family, &k.Raddr, k.Rport))
+	case k.Family != 0:
+		parts = append(parts, "from "+events.Addr(k.Family, &k.Raddr).String())
+	}
+	if k.Kind != waits.KindNone {
+		parts = append(parts, kindWords[k.Kind])
+	}
+	if s := v.space(k.Netns); s != "" {
+		parts = append(parts, s)
+	}
+	if len(parts) == 0 {
+		return "-"
+	}
+	return strings.Join(parts, ", ")
+}
+
+var kindWords = map[waits.Kind]string{waits.KindHeld: "held", waits.KindOrphan: "orphan", waits.KindMini: "mini-socket"}
+
+// space names a network namespace that is not tcpwatch's own.
+func (v *Waits) space(inum uint32) string {
+	if inum == v.Here {
+		return ""
+	}
+	name := ""
+	if v.Netns != nil {
+		name = v.Netns(inum)
+	}
+	if name == "" {
+		name = strconv.FormatUint(uint64(inum), 10)
+	}
+	return "netns " + printable.String(name)
+}
+
+func fds(g *waits.Group) string {
+	if len(g.FDs) == 0 {
+		return "-"
+	}
+	const most = 4
+	var all []string
+	for _, fd := range g.FDs[:min(len(g.FDs), most)] {
+		all = append(all, strconv.Itoa(int(fd)))
+	}
+	s := strings.Join(all, ",")
+	if g.Holding > len(all) {
+		s += fmt.Sprintf(",… (%d)", g.Holding)
+	}
+	return s
+}
+
+func signed(perMinute float64) string {
+	if math.IsNaN(perMinute) {
+		return "-"
+	}
+	return fmt.Sprintf("%+.0f", perMinute)
+}
+
+// bytesOf prints a number of bytes with a unit of 1024.
+func bytesOf(n uint64) string {
+	if n < 1024 {
+		return strconv.FormatUint(n, 10)
+	}
+	v, unit := float64(n)/1024, 0
+	for v >= 1024 && unit < 4 {
+		v, unit = v/1024, unit+1
+	}
+	return fmt.Sprintf("%.1f%ciB", v, "KMGTP"[unit])
+}
+
+func endpoint(f events.Family, a *[16]byte, port uint16) string {
+	return Endpoint(netip.AddrPortFrom(events.Addr(f, a), port))
+}
+
+func (v *Waits) listeners(b *strings.Builder, r *waits.Report) {
+	if len(r.Listeners) == 0 {
+		return
+	}
+	b.WriteString("LISTEN  connections wait for these\n")
+	rows := make([][]string, 0, len(r.Listeners))
+	for i := range r.Listeners {
+		l := &r.Listeners[i]
+		syn, overflows := "-", "-"
+		if l.Queues.Known {
+			syn = fmt.Sprintf("%d/%d", l.Queues.SYN, l.Queues.SYNLimit)
+		}
+		if n, ok := l.Overflows(); ok {
+			overflows = strconv.FormatUint(n, 10)
+		}
+		accept := fmt.Sprintf("%d/%d", l.Queues.Accept, l.Queues.AcceptLimit)
+		if l.Full() {
+			accept += " full"
+		}
+		where := endpoint(l.Family, &l.Addr, l.Port)
+		if s := v.space(l.Netns); s != "" {
+			where += ", " + s
+		}
+		rows = append(rows, []string{accept, syn, overflows, Owner(&events.Owner{PID: l.PID, Comm: l.Comm, Provenance: l.Provenance}), where})
+	}
+	v.table(b, []string{"ACCEPT-Q", "SYN-Q", "NETNS OVERFLOWS", "OWNER", "WHERE"}, rows)
+	v.advice(b, "")
+}
+
+func (v *Waits) ports(b *strings.Builder, r *waits.Report) {
+	if len(r.Pressure) == 0 {
+		return
+	}
+	b.WriteString("PORTS  of those that connect() may choose, by source and destination\n")
+	rows := make([][]string, 0, len(r.Pressure))
+	for i := range r.Pressure {
+		p := &r.Pressure[i]
+		where := events.Addr(p.Family, &p.Source).String() + " to " + endpoint(p.Family, &p.Dest, p.Port)
+		if s := v.space(p.Netns); s != "" {
+			where += ", " + s
+		}
+		left := "-"
+		switch {
+		case p.Left == 0:
+			left = "exhausted"
+		case p.Left > 0:
+			left = "in " + Duration(p.Left)
+		}
+		rows = append(rows, []string{
+			fmt.Sprintf("%.1f%%", 100*p.Ratio()), fmt.Sprintf("%d/%d", p.Taken(), p.Usable), strconv.Itoa(p.TimeWait), strconv.Itoa(p.Reusable),
+			signed(p.Rate), left, strconv.FormatUint(p.Failed, 10), where,
+		})
+	}
+	v.table(b, []string{"TAKEN", "PORTS", "TIME_WAIT", "REUSABLE", "PER MIN", "EXHAUSTED", "FAILED", "WHERE"}, rows)
+	worst := &r.Pressure[0]
+	for i := range r.Spaces {
+		if s := &r.Spaces[i]; s.Netns == worst.Netns && s.Settings != nil {
+			v.advice(b, worst.Advice(s.Settings))
+		}
+	}
+}
+
+// table writes rows below a header, indented.
+func (v *Waits) table(b *strings.Builder, header []string, rows [][]string) {
+	t := Sockets{out: indented{b}, Headers: v.Headers, rows: rows}
+	_ = t.fit(header) // a Builder does not fail
+}
+
+// indented is a writer of lines that begin with two blanks.
+type indented struct{ b *strings.Builder }
+
+func (w indented) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		w.b.WriteString("  " + line)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,164 @@
+package waits
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/tcpwatch/tcpwatch/events"
+)
+
+// By is what sockets are grouped by, beside their network namespace.
+type By uint8
+
+const (
+	ByDefault   By = iota // the process, and the listener or else the peer
+	ByPID                 // the process
+	ByComm                // the name of the process
+	ByContainer           // its container
+	ByListener            // the local port, where somebody listens on it
+	ByPeer                // the peer's address and port; of a client of ours the address
+)
+
+var byNames = [...]string{"", "pid", "comm", "container", "listener", "peer"}
+
+// ParseBy returns the By that --by names.
+func ParseBy(s string) (By, bool) {
+	i := slices.Index(byNames[1:], s)
+	return By(i + 1), i >= 0
+}
+
+// ByNames lists what ParseBy knows.
+func ByNames() []string { return byNames[1:] }
+
+// Key says what the sockets of a group have in common; what they need not have in
+// common is left zero.
+type Key struct {
+	Netns      uint32
+	PID        uint32
+	Provenance events.Provenance
+	Kind       Kind
+	Family     events.Family
+	Lport      uint16 // of a listener, 0 for none
+	Rport      uint16
+	Raddr      [16]byte
+	Comm       [16]byte
+	Container  string
+}
+
+// MaxFDs is how many descriptors of a group are listed; the rest is counted.
+const MaxFDs = 16
+
+// Group is a number of sockets with something in common.
+type Group struct {
+	Section Section
+	Key     Key
+	Count   int
+	Ages    int     // sockets of which the age is known
+	Oldest  int64   // ns, -1 if no age is known
+	Median  int64   // ns, of those known
+	AtLeast bool    // the ages are lower bounds
+	Newer   int     // sockets that are in their state for a minute or less, as far as is known
+	Rate    float64 // sockets more per minute, NaN if not measured
+	Unread  uint64  // bytes received and not read
+	Again   uint64  // segments sent again, for the sockets as they are
+	FDs     []int32 // the lowest
+	Holding int     // descriptors in all
+	Example Example
+
+	ages []int64
+}
+
+// Example is one socket of a group: the oldest.
+type Example struct {
+	Cookie        uint64
+	Local, Remote [16]byte
+	Lport, Rport  uint16
+	Family        events.Family
+}
+
+const minute = int64(60e9)
+
+func (g *Group) add(e *entry) {
+	g.Count++
+	g.Unread += uint64(e.unread)
+	g.Again += uint64(e.again)
+	if e.fd >= 0 && e.provenance == events.ProvenanceExact {
+		g.Holding += int(e.holding)
+		g.FDs = append(g.FDs, e.fd)
+	}
+	if g.Count == 1 || e.age > g.Oldest {
+		g.Example = Example{e.cookie, e.saddr, e.daddr, e.lport, e.rport, e.family}
+	}
+	if e.age < 0 {
+		return
+	}
+	g.ages = append(g.ages, e.age)
+	g.AtLeast = g.AtLeast || e.atLeast
+	g.Oldest = max(g.Oldest, e.age)
+	if e.age <= minute {
+		g.Newer++
+	}
+}
+
+// finish works out what needs all of the group.
+func (g *Group) finish() {
+	g.Ages = len(g.ages)
+	g.Median = -1
+	if g.Ages > 0 {
+		slices.Sort(g.ages)
+		g.Median = g.ages[g.Ages/2]
+	}
+	g.ages = nil
+	slices.Sort(g.FDs)
+	g.FDs = slices.Clip(slices.Clone(g.FDs[:min(len(g.FDs), MaxFDs)]))
+}
+
+// keyOf returns what e is grouped by. listens says whether somebody listens on
+// its local port.
+func keyOf(e *entry, by By, listens bool) Key {
+	k := Key{Netns: e.netns, Kind: kindOf(e)}
+	process := func() {
+		k.PID, k.Comm, k.Provenance = e.pid, e.comm, e.provenance
+	}
+	peer := func() {
+		k.Family, k.Raddr = e.family, e.daddr
+		if !listens {
+			k.Rport = e.rport
+		}
+	}
+	switch by {
+	case ByPID:
+		process()
+	case ByComm:
+		k.Comm, k.Provenance = e.comm, e.provenance
+	case ByContainer:
+		if e.process != nil {
+			k.Container = e.process.Container
+		}
+	case ByListener:
+		if listens {
+			k.Lport = e.lport
+		}
+	case ByPeer:
+		peer()
+	default:
+		process()
+		if listens {
+			k.Lport = e.lport
+		} else {
+			peer()
+		}
+	}
+	return k
+}
+
+// byCount orders groups, the largest first.
+func byCount(a, b *Group) int {
+	return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(b.Oldest, a.Oldest), cmp.Compare(a.Key.PID, b.Key.PID),
+		cmp.Compare(a.Key.Netns, b.Key.Netns), cmp.Compare(a.Key.Lport, b.Key.Lport), cmp.Compare(a.Key.Rport, b.Key.Rport),
+		slices.Compare(a.Key.Raddr[:], b.Key.Raddr[:]))
+}
+
+// unmeasured is the Rate that nobody measured.
+func unmeasured() float64 { return math.NaN() }
