@@ -10,8 +10,11 @@ import (
 // The exit codes of the public contract.
 const (
 	exitOK          = 0
+	exitFound       = 1 // check: something was not in order
 	exitUsage       = 2
 	exitCannotWatch = 3
+	exitUnproven    = 4 // check: events were lost
+	exitCommand     = 5 // check: the command itself failed
 )
 
 // exitError carries the exit code that an error asks for.
@@ -45,7 +48,9 @@ func exitCode(stderr io.Writer, err error) int {
 	if err == nil || errors.Is(err, syscall.EPIPE) {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "tcpwatch: %v\n", err)
+	if !errors.Is(err, errSaid) {
+		fmt.Fprintf(stderr, "tcpwatch: %v\n", err)
+	}
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}

@@ -29,6 +29,7 @@ var mayImport = map[string]string{
 	"internal/record":    "internal/track events model internal/printable",
 	"internal/filter":    "internal/cgroup internal/record internal/track events model internal/printable internal/suggest",
 	"internal/view":      "internal/cgroup internal/record internal/track internal/waits events model internal/printable",
+	"internal/check":     "internal/track internal/waits events model internal/printable",
 	"internal/waits":     "internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 

@@ -22,6 +22,7 @@ type captureFlags struct {
 	maxSockets int
 	duration   time.Duration
 	timeWait   string
+	ancestor   uint32 // see probe.Options
 }
 
 // timeWaits are the ways to follow TIME_WAIT, as --time-wait names them.
@@ -73,7 +74,7 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 	if err := g.checkTypes(); err != nil {
 		return nil, err
 	}
-	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf, TimeWait: timeWaits[c.timeWait]})
+	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf, TimeWait: timeWaits[c.timeWait], Ancestor: c.ancestor})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,6 +59,8 @@ func help(mode string) error {
 		return takeOver()
 	case "close first":
 		return closeFirst(os.Getenv(helperAddr))
+	case "talk":
+		return talk(os.Getenv(helperAddr))
 	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
@@ -137,6 +140,28 @@ func serve(l net.Listener) error {
 		}
 		fmt.Println("closed", c.RemoteAddr())
 	}
+}
+
+// talk connects to each address and says something; "exit 3" only fails.
+func talk(addrs string) error {
+	if code, ok := strings.CutPrefix(addrs, "exit "); ok {
+		n, _ := strconv.Atoi(code)
+		os.Exit(n)
+	}
+	for _, addr := range strings.Fields(addrs) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		_, _ = c.Write([]byte{1})
+		_ = c.(*net.TCPConn).CloseWrite() // a reset is an end too
+		_, _ = io.Copy(io.Discard, c)
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	fmt.Println("talked")
+	return nil
 }
 
 // leak accepts connections and forgets them: it neither reads nor closes.
