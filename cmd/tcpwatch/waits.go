@@ -12,6 +12,7 @@ import (
 
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/cgroup"
+	"github.com/tcpwatch/tcpwatch/internal/diag"
 	"github.com/tcpwatch/tcpwatch/internal/filter"
 	"github.com/tcpwatch/tcpwatch/internal/found"
 	"github.com/tcpwatch/tcpwatch/internal/netns"
@@ -48,7 +49,7 @@ many of the ports that connect() may choose are taken.
 Once, it reads what there is now: an age that was not seen is a lower bound, by
 the newest segment the kernel received. With --watch it goes on, sees ages itself,
 measures how fast things grow, foresees when ports run out, and counts connects
-that got none. Ports that are only bound, to no peer, are not counted.`,
+that got none.`,
 		Example: `  tcpwatch waits
   tcpwatch waits --watch --comm nginx
   tcpwatch waits --by peer --top 5
@@ -227,6 +228,8 @@ func (t *waitsTeller) follow(ctx context.Context) error {
 
 // tell writes a Report every so often, until the stream ends or nobody reads.
 func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, refused *waits.Failures, ended <-chan error) error {
+	const afresh = 10 // reports, for what an administrator changes meanwhile
+	reports := 0
 	meter := waits.NewMeter()
 	tick := time.NewTicker(t.o.every)
 	defer tick.Stop()
@@ -237,6 +240,9 @@ func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, 
 		case <-tick.C:
 		}
 		options := t.options
+		if reports++; reports%afresh == 0 {
+			t.options.Settings = settingsOf()
+		}
 		options.Top = 0 // the meter wants to know all
 		c := waits.New(options)
 		var failures waits.Failures
@@ -274,20 +280,27 @@ func (t *waitsTeller) redraw(r *waits.Report) error {
 // while.
 func settingsOf() func(uint32) *waits.Settings {
 	known := map[uint32]*waits.Settings{}
+	shows := diag.ShowsBound()
 	return func(inum uint32) *waits.Settings {
 		if s, ok := known[inum]; ok {
 			return s
 		}
-		known[inum] = readSettings(inum)
+		known[inum] = readSettings(inum, shows)
 		return known[inum]
 	}
 }
 
 // readSettings returns nil where the namespace cannot be entered.
-func readSettings(inum uint32) (settings *waits.Settings) {
+func readSettings(inum uint32, showsBound bool) (settings *waits.Settings) {
 	read := func() (err error) {
-		settings, err = waits.ReadSettings(os.DirFS("/proc/sys/net/ipv4"))
-		return err
+		if settings, err = waits.ReadSettings(os.DirFS("/proc/sys/net/ipv4")); err != nil {
+			return err
+		}
+		if showsBound {
+			settings.Bound, err = diag.Bound()
+			settings.BoundKnown = err == nil
+		}
+		return nil
 	}
 	if own, err := netns.Self(); err == nil && own.Inum == inum {
 		_ = read()

@@ -110,12 +110,24 @@ func ssQueues(t *testing.T, ns *kerneltest.Netns, state, filter string) (n, recv
 }
 
 // A server that forgets to close is named, with its descriptors and ages, though it
-// did so before tcpwatch came and lives in a network namespace of its own.
+// did so before tcpwatch came and lives in a network namespace of its own, and in a
+// pid namespace.
 func TestWaitsNamesALeak(t *testing.T) {
+	for name, flags := range map[string]uintptr{"network namespace": 0, "pid namespace": syscall.CLONE_NEWPID} {
+		t.Run(name, func(t *testing.T) { namesALeak(t, flags) })
+	}
+}
+
+func namesALeak(t *testing.T, flags uintptr) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
 	ns := newNetns(t)
-	h := inNetns(ns, func() *helper { return startHelper(t, "leak", "127.0.0.1:0", "leaky") })
+	h := inNetns(ns, func() *helper {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), helperMode+"=leak", helperAddr+"=127.0.0.1:0", fmt.Sprintf("%s=%x", helperName, "leaky"))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
+		return startHelperCommand(t, cmd)
+	})
 	const leaks = 500
 	port := addrPortOf(t, h.addr)
 	began := time.Now()

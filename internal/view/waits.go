@@ -247,6 +247,9 @@ func (v *Waits) ports(b *strings.Builder, r *waits.Report) {
 	worst := &r.Pressure[0]
 	for i := range r.Spaces {
 		if s := &r.Spaces[i]; s.Netns == worst.Netns && s.Settings != nil {
+			if !s.Settings.BoundKnown {
+				b.WriteString("  Ports that are only bound, to no peer, are not counted: this kernel does not show them (before 6.8).\n")
+			}
 			v.advice(b, worst.Advice(s.Settings))
 		}
 	}

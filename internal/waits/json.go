@@ -102,6 +102,7 @@ type spaceJSON struct {
 	PortLow    uint16  `json:"port_low,omitempty"`
 	PortHigh   uint16  `json:"port_high,omitempty"`
 	Reserved   int     `json:"ports_reserved,omitempty"`
+	Bound      *int    `json:"ports_bound,omitempty"`
 	TWReuse    *int    `json:"tcp_tw_reuse,omitempty"`
 	TimeWait   int     `json:"time_wait"`
 	MaxBuckets int     `json:"tcp_max_tw_buckets,omitempty"`
@@ -201,6 +202,9 @@ func (s *Space) json() spaceJSON {
 	}
 	if t := s.Settings; t != nil {
 		out.PortLow, out.PortHigh, out.Reserved, out.MaxBuckets, out.TWReuse = t.PortLow, t.PortHigh, t.Reserved, t.MaxTWBuckets, &t.TWReuse
+		if bound := len(t.Bound); t.BoundKnown {
+			out.Bound = &bound
+		}
 	}
 	return out
 }

@@ -109,10 +109,20 @@ func (c *Collector) spaces() map[uint32]*Space {
 }
 
 func (p ports) pressure(spaces map[uint32]*Space, listening map[door]*Listener) (all []Pressure) {
-	taken := map[uint32]int{} // by listeners: connect() passes them by
+	taken := map[uint32]int{} // by listeners, or only bound: connect() passes them by
 	for d := range listening {
 		if s := spaces[d.netns]; s != nil && s.Settings != nil && s.Settings.ephemeral(d.port) {
 			taken[d.netns]++
+		}
+	}
+	for netns, s := range spaces {
+		if s.Settings == nil {
+			continue
+		}
+		for _, number := range s.Settings.Bound {
+			if s.Settings.ephemeral(number) && listening[door{netns, number}] == nil {
+				taken[netns]++
+			}
 		}
 	}
 	for k, used := range p {

@@ -1,9 +1,10 @@
-package probe
+package diag
 
 import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func message(kind uint16, payload ...byte) []byte {
 	return b
 }
 
-func TestEndOfDump(t *testing.T) {
+func TestParse(t *testing.T) {
 	socket := message(unix.SOCK_DIAG_BY_FAMILY, 1, 2, 3)
 	refusal := binary.NativeEndian.AppendUint32(nil, ^uint32(unix.EPERM)+1)
 	tests := map[string]struct {
@@ -41,20 +42,56 @@ func TestEndOfDump(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			done, err := endOfDump(test.messages)
+			sockets := 0
+			done, err := parse(test.messages, func([]byte) { sockets++ })
 			if done != test.done || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%v, %v; want %v, %s", done, err, test.done, test.err)
 			}
+			if want := strings.Count(string(test.messages), string(socket)); sockets < want {
+				t.Errorf("%d sockets, want %d", sockets, want)
+			}
 		})
 	}
-	if _, err := endOfDump(tests["a refusal"].messages); !errors.Is(err, unix.EPERM) {
+	if _, err := parse(tests["a refusal"].messages, nil); !errors.Is(err, unix.EPERM) {
 		t.Errorf("%v is not %v", err, unix.EPERM)
 	}
 }
 
 // The kernel is not trusted to send whole messages either.
-func FuzzEndOfDump(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add(message(unix.NLMSG_DONE, 0, 0, 0, 0))
 	f.Add(append(message(unix.SOCK_DIAG_BY_FAMILY, 9), message(unix.NLMSG_ERROR, 1, 2, 3, 4)...))
-	f.Fuzz(func(t *testing.T, b []byte) { _, _ = endOfDump(b) })
+	f.Fuzz(func(t *testing.T, b []byte) { _, _ = parse(b, func(socket []byte) { stateAndPort(socket) }) })
+}
+
+// A port that is only bound is found where the kernel shows it, and gone after.
+func TestBound(t *testing.T) {
+	if !ShowsBound() {
+		if ports, err := Bound(); err != nil || len(ports) > 0 {
+			t.Errorf("ports %v, %v; want none before Linux 6.8", ports, err)
+		}
+		return
+	}
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet6{}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := uint16(name.(*unix.SockaddrInet6).Port)
+	if ports, err := Bound(); err != nil || !slices.Contains(ports, port) {
+		t.Errorf("ports %v, %v; want %d among them", ports, err, port)
+	}
+	if err := unix.Listen(fd, 1); err != nil {
+		t.Fatal(err)
+	}
+	if ports, err := Bound(); err != nil || slices.Contains(ports, port) {
+		t.Errorf("ports %v, %v; want %d not among them: somebody listens", ports, err, port)
+	}
 }
