@@ -78,6 +78,8 @@ type Probe struct {
 	ncpu    int
 	timers  timers
 
+	readsMemory bool // programs may
+
 	lastMisses  uint64 // of the state program, as of the newest reading
 	otherMisses uint64 // of all others
 }
@@ -126,6 +128,7 @@ func loadHere(o Options) (_ *Probe, err error) {
 	if o.without != nil {
 		o.without(&p.Features)
 	}
+	p.readsMemory = tryReadMemory() == nil
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -191,6 +194,9 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 			}
 			p.lose(prog.loses, "the kernel has no tracepoint "+prog.hook)
 			delete(spec.Programs, prog.name)
+		case prog.timers && !p.readsMemory: // they would be refused, one by one
+			p.lose(prog.loses, "programs may not read the kernel's memory (lockdown=confidentiality)")
+			delete(spec.Programs, prog.name)
 		case prog.storage && !p.Features.Has(SkStorage):
 			p.lose(prog.loses, "the kernel has no "+SkStorage.String()+" ("+features[SkStorage].since+")")
 			delete(spec.Programs, prog.name)
@@ -213,7 +219,7 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 	}
 	constants := map[string]any{
 		bpf.TcpwatchVarPidnsDev: dev, bpf.TcpwatchVarPidnsIno: ino, bpf.TcpwatchVarTickNs: tick(),
-		bpf.TcpwatchVarMayReadMemory: tryReadMemory() == nil,
+		bpf.TcpwatchVarMayReadMemory: p.readsMemory,
 		bpf.TcpwatchVarAncestor:      p.options.Ancestor,
 	}
 	for i := range features {
