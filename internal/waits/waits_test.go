@@ -252,7 +252,7 @@ func TestMeter(t *testing.T) {
 	if p, g := &r.Pressure[0], &r.Sections[CloseWait].Groups[0]; p.Rate != 120 || p.Left != 25e9 || g.Rate != 120 {
 		t.Errorf("2 a second: %+v, %+v", p, g)
 	}
-	r = at(1100, 50) // nothing more for longer than the window
+	at(1100, 50) // nothing more for longer than the window
 	r = at(1170, 50)
 	if p := &r.Pressure[0]; p.Rate != 0 || p.Left != -1 {
 		t.Errorf("none for a minute: %+v", p)
