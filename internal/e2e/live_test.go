@@ -104,7 +104,11 @@ func TestLiveScreen(t *testing.T) {
 	s.keys("Enter")
 	s.await("the other filter", func(text string) bool {
 		rows := rowsOf(text)
-		return strings.Contains(rows, "CLOSE_WAIT") && !strings.Contains(rows, "ESTABLISHED")
+		applied := strings.Contains(text, `[/state == "CLOSE_WAIT"`) // and no longer being typed
+		for _, other := range []string{"ESTABLISHED", "FIN_WAIT", "LISTEN", "TIME_WAIT", "SYN_"} {
+			applied = applied && !strings.Contains(rows, other)
+		}
+		return applied && strings.Contains(rows, "CLOSE_WAIT")
 	})
 	s.keys("Enter")
 	s.await("a history", contains("passive-child-born", "handshake-completed", "fin-received"))

@@ -115,7 +115,9 @@ func TestTimeWaitReusedByConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun := func(l *line) bool { return l.Event == "time_wait" && l.Lport == lport }
+	begun := func(l *line) bool {
+		return l.Event == "time_wait" && l.Lport == lport && l.Rport == addrPortOf(t, server.addr)
+	}
 	first := r.await(t, func(l *line) bool { return begun(l) && l.End == "" }, "TIME_WAIT")
 	// The kernel lets a second pass (tcp_twsk_unique).
 	kerneltest.Eventually(t, patience, func() bool { _, err := connect(); return err == nil }, "the same port again")
