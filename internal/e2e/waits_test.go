@@ -58,6 +58,12 @@ type waitGroup struct {
 	Unread     int
 	FDs        []int
 	FDCount    int `json:"fd_count"`
+	Example    struct {
+		Cookie   string
+		Rport    uint16
+		Received *int64 `json:"last_received_ns"`
+		Sent     *int64 `json:"last_sent_ns"`
+	}
 }
 
 // waitsOnce runs waits over some namespaces.
@@ -133,7 +139,7 @@ func namesALeak(t *testing.T, flags uintptr) {
 	began := time.Now()
 	ns.Do(func() {
 		for i := range leaks {
-			leakOne(t, h.addr, i%7)
+			leakOne(t, h.addr, 1+i%7)
 		}
 	})
 	kerneltest.Eventually(t, patience, func() bool {
@@ -161,6 +167,9 @@ func namesALeak(t *testing.T, flags uintptr) {
 	const tick = int64(20e6)
 	if !g.AtLeast || g.Oldest < 1e9-tick || g.Oldest > int64(took)+tick || g.Median > g.Oldest || g.LastMinute != leaks {
 		t.Errorf("oldest %v, median %v, at least %v, %d in the last minute; it took %v", time.Duration(g.Oldest), time.Duration(g.Median), g.AtLeast, g.LastMinute, took)
+	}
+	if x := &g.Example; x.Received == nil || *x.Received < 1e9-tick || *x.Received > int64(took)+tick || x.Cookie == "" {
+		t.Errorf("the example %+v", x)
 	}
 	if !strings.Contains(r.Sections["close_wait"].Advice, fmt.Sprint(h.pid())) {
 		t.Errorf("advice %q", r.Sections["close_wait"].Advice)

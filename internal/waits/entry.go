@@ -17,6 +17,8 @@ type entry struct {
 	again        uint32
 	age          int64 // ns in its state, -1 if nothing tells
 	remaining    int64 // ns, of a mini-socket
+	received     int64 // ns since data last came, -1 for never, or not known
+	sent         int64 // ns since data last went
 	cookie       uint64
 	process      *events.Process
 	saddr, daddr [16]byte
@@ -53,6 +55,8 @@ func entryOf(o *track.Observation) entry {
 		e.unread, e.again = ev.Unread(), uint32(ev.Retransmits)
 	}
 	e.age, e.atLeast = ageOf(o)
+	a := ev.Ages()
+	e.received, e.sent = a.Received, a.Sent
 	return e
 }
 

@@ -75,6 +75,8 @@ type Example struct {
 	Local, Remote [16]byte
 	Lport, Rport  uint16
 	Family        events.Family
+	Received      int64 // ns since data last came, -1 for never, or not known
+	Sent          int64 // ns since data last went
 }
 
 const minute = int64(60e9)
@@ -88,7 +90,7 @@ func (g *Group) add(e *entry) {
 		g.FDs = append(g.FDs, e.fd)
 	}
 	if g.Count == 1 || e.age > g.Oldest {
-		g.Example = Example{e.cookie, e.saddr, e.daddr, e.lport, e.rport, e.family}
+		g.Example = Example{e.cookie, e.saddr, e.daddr, e.lport, e.rport, e.family, e.received, e.sent}
 	}
 	if e.age < 0 {
 		return

@@ -65,6 +65,9 @@ type exampleJSON struct {
 	Lport  uint16 `json:"lport"`
 	Raddr  string `json:"raddr"`
 	Rport  uint16 `json:"rport"`
+
+	Received *int64 `json:"last_received_ns,omitempty"`
+	Sent     *int64 `json:"last_sent_ns,omitempty"`
 }
 
 type pressureJSON struct {
@@ -154,6 +157,12 @@ func (g *Group) json() groupJSON {
 	}
 	if x.Cookie != 0 {
 		out.Example.Cookie = strconv.FormatUint(x.Cookie, 16)
+	}
+	if x.Received >= 0 {
+		out.Example.Received = &x.Received
+	}
+	if x.Sent >= 0 {
+		out.Example.Sent = &x.Sent
 	}
 	if k.Family != 0 {
 		out.Raddr = address(k.Family, &k.Raddr)
