@@ -121,8 +121,9 @@ func (l *Live) Next(ev *events.Event) error {
 			l.batch = l.batch[1:]
 			return nil
 		case l.turns > 0 && l.looking:
-			l.turns--
-			l.takeInventory()
+			if !l.takeTurn() {
+				return io.EOF
+			}
 			continue
 		case l.drained:
 			return io.EOF
@@ -324,6 +325,17 @@ func (l *Live) lose(where events.Where, reported *uint64, total uint64) {
 		Kind: events.Lost, Time: l.passTime, Where: where, LostCount: total - *reported, InState: -1,
 	})
 	*reported = total
+}
+
+// takeTurn takes a batch between two passes, or reports that the Source is closed.
+func (l *Live) takeTurn() bool {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	l.turns--
+	if !l.closed {
+		l.takeInventory()
+	}
+	return !l.closed
 }
 
 // takeInventory takes a batch of found sockets if one is ready, and notes the
