@@ -310,7 +310,7 @@ func TestChildrenNeverAcceptedAndOrphans(t *testing.T) {
 			if err := clients[2].Close(); err != nil {
 				t.Fatal(err)
 			}
-			_, orphanPort := kerneltest.Ports(server)
+			serverPort, orphanPort := kerneltest.Ports(server)
 			fillUp(t, orphan)
 			if err := orphan.Close(); err != nil {
 				t.Fatal(err)
@@ -330,7 +330,7 @@ func TestChildrenNeverAcceptedAndOrphans(t *testing.T) {
 			if !maps.Equal(got, want) {
 				t.Errorf("of the listener: %v, want %v", got, want)
 			}
-			orphans := sift(rows, func(l *line) bool { return l.Lport == orphanPort })
+			orphans := sift(rows, func(l *line) bool { return l.Lport == orphanPort && l.Rport == serverPort })
 			if len(orphans) != 1 || orphans[0].State != "FIN_WAIT1" || orphans[0].Owner.Provenance != "unknown" || orphans[0].Owner.Note != "orphan" {
 				t.Errorf("%d rows, want an orphan in FIN_WAIT1 of nobody: %+v", len(orphans), orphans)
 			}
