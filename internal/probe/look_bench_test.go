@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -41,6 +43,7 @@ func BenchmarkLook(b *testing.B) {
 	for b.Loop() {
 		few, without := measure()
 		ns := kerneltest.NewNetns(b)
+		ns.Named(fmt.Sprintf("tcpwatch-look-%d", os.Getpid())) // where an inventory finds it
 		ns.Sysctl("net/ipv4/ip_local_port_range", "2000 60000")
 		ns.Sysctl("net/ipv4/tcp_max_tw_buckets", "1000000")
 		ns.Do(func() { kerneltest.Churn(b, kerneltest.ChurnOptions{Connections: 10_000, Clients: 2}) })
