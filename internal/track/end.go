@@ -13,10 +13,10 @@ func (t *Table) settle(time uint64) {
 			break
 		}
 		t.arena.remove(&t.ending, s.slot)
-		t.report(s)
 		if t.options.Replay {
-			s.Facts |= Destroyed // a recording does not tell when memory is freed
+			s.Facts |= Destroyed // a recording does not tell when memory is freed: nothing says that it is held
 		}
+		t.report(s)
 		if s.Is(Destroyed) {
 			t.release(s)
 		}

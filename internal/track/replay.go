@@ -54,9 +54,9 @@ func (t *Table) replayClosed(ev *events.Event) {
 	} else if !s.Is(Reported) {
 		t.arena.remove(&t.ending, s.slot)
 	}
+	s.Facts |= Destroyed // a recording does not tell when memory is freed: nothing says that it is held
 	t.handOn(s, ev)
 	t.enlist(s)
-	s.Facts |= Destroyed // a recording does not tell when memory is freed
 	t.release(s)
 }
 
