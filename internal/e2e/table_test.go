@@ -119,13 +119,17 @@ func follow(t *testing.T, o probe.Options) *liveTable {
 	return f
 }
 
-// explain logs what the table thinks of its looks, and each life that no list shows.
+// explain logs what the table thinks of its looks, and some of what it takes to be
+// held.
 func (f *liveTable) explain() {
 	err := f.watch.Ask(context.Background(), func(table *track.Table) {
 		stats := table.Stats()
 		f.t.Logf("%v; %d losses counted; at %d, next look %d", stats.Mended, stats.Lost, table.Time(), table.LookBy())
+		const most = 20
+		told := 0
 		for _, r := range table.Rows(nil) {
-			if s, ok := table.Socket(&r); ok && !s.Open() {
+			if s, ok := table.Socket(&r); ok && s.Held() && told < most {
+				told++
 				f.t.Logf("cookie %x %v:%d>%d %v: facts %b, mini %v, ended %d", s.Cookie, s.Netns, s.Lport, s.Rport, s.State, s.Facts, s.Mini.Substate, s.EndTime)
 			}
 		}
