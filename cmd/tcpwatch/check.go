@@ -18,6 +18,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/check"
 	"github.com/tcpwatch/tcpwatch/internal/filter"
 	"github.com/tcpwatch/tcpwatch/internal/probe"
+	"github.com/tcpwatch/tcpwatch/internal/sink"
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/internal/view"
 	"github.com/tcpwatch/tcpwatch/internal/waits"
@@ -110,8 +111,8 @@ func runCheck(ctx context.Context, e *env, o *checkOptions, words, command []str
 	switch {
 	case len(command) == 0 && o.capture.duration == 0 && o.globals.replay == "":
 		return usagef("check what: want --for DURATION, a recording (-r), or -- COMMAND")
-	case len(command) > 0 && (o.capture.duration != 0 || o.globals.replay != ""):
-		return usagef("check -- COMMAND: watches as long as that runs, and takes neither --for nor -r")
+	case len(command) > 0 && (o.capture.duration != 0 || o.globals.replay != "" || o.nagios):
+		return usagef("check -- COMMAND: watches as long as that runs, and takes neither --for nor -r nor --nagios")
 	}
 	if len(command) > 0 {
 		if command[0], err = exec.LookPath(command[0]); err != nil {
@@ -133,13 +134,18 @@ type inspection struct {
 	checker *check.Checker
 	session *session
 	table   *track.Table
+	owners  *owners
 	ended   error // of the command
 }
 
-// ours reports whether a life is asked about. It runs wherever the table is.
+// ours reports whether a life is asked about. It may look at its owner's process:
+// not in the goroutine that reads the ring.
 func (t *inspection) ours(o *track.Observation) bool {
 	if len(t.command) > 0 && (o.Socket == nil || !o.Socket.Is(track.Descends)) {
 		return false
+	}
+	if t.owners != nil && t.filter.AsksProcess() {
+		t.owners.describe(o)
 	}
 	return t.filter.Match(o)
 }
@@ -161,8 +167,9 @@ func (t *inspection) run(ctx context.Context) (err error) {
 		return fmt.Errorf("follow a command: the kernel has no %s (Linux 5.11); use --for and a FILTER", probe.TaskBTF)
 	}
 	t.filter.ResetReason = t.session.resetReason
-	t.session.owners(ownerFlags{}, t.filter)
-	t.table = track.New(t.session.tableOptions(&t.o.capture, 0), t.checker)
+	t.owners = t.session.owners(ownerFlags{}, t.filter)
+	queue := sink.NewQueue(t.checker, nil)
+	t.table = track.New(t.session.tableOptions(&t.o.capture, 0), &endsOnly{&sieve{t.filter, t.owners.feed(queue)}})
 	w := watch.New(t.session.source, t.table, nil)
 	done := make(chan error, 1)
 	go func() { done <- w.Run() }()
@@ -171,7 +178,7 @@ func (t *inspection) run(ctx context.Context) (err error) {
 		t.awaitEnds(ctx, w)
 		t.session.stop()
 	}
-	if err := replayError(t.session, <-done); err != nil {
+	if err := errors.Join(replayError(t.session, <-done), queue.Close()); err != nil {
 		return err
 	}
 	return t.conclude()
@@ -287,6 +294,9 @@ func (t *inspection) card(w io.Writer, s *check.Story, color bool) error {
 	return h.Card(w, &s.Socket, s.Time)
 }
 
+// storiesTold is how many histories are printed; -v prints all that are kept.
+const storiesTold = 10
+
 // print writes the histories and the outcome: on stderr where stdout is the
 // command's.
 func (t *inspection) print(r *check.Result) error {
@@ -294,13 +304,17 @@ func (t *inspection) print(r *check.Result) error {
 	if len(t.command) > 0 {
 		out = t.env.stderr
 	}
-	for i := range r.Stories {
+	told := min(len(r.Stories), storiesTold)
+	if t.o.globals.verbose {
+		told = len(r.Stories)
+	}
+	for i := range told {
 		if err := t.card(out, &r.Stories[i], t.o.globals.color(t.env, out)); err != nil {
 			return err
 		}
 	}
 	var b strings.Builder
-	if n := r.Failed - len(r.Stories); n > 0 {
+	if n := r.Failed - told; n > 0 {
 		fmt.Fprintf(&b, "… and %d more\n", n)
 	}
 	for _, breach := range r.Breaches {
@@ -314,6 +328,11 @@ func (t *inspection) print(r *check.Result) error {
 		stats := t.table.Stats()
 		if !r.Proven() {
 			fmt.Fprintf(&b, "not proven: %s\n", stats.Completeness())
+		}
+		if p := t.session.probe; p != nil {
+			for _, loss := range p.Losses {
+				fmt.Fprintf(&b, "not seen: %s (%s)\n", loss.What, loss.Why)
+			}
 		}
 	}
 	_, err := io.WriteString(out, b.String())

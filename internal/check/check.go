@@ -13,8 +13,8 @@ import (
 // MaxStories bounds the histories that are kept to be told; the others are counted.
 const MaxStories = 100
 
-// Checker is a Sink that judges the lives of the sockets that it is asked about, as
-// they end. It runs in the goroutine that reads the ring.
+// Checker is a sink.Writer that judges the lives of the sockets that it is asked
+// about, as they end.
 type Checker struct {
 	// FailOn is the least verdict that is a failure: Notable, Abnormal or Impossible.
 	FailOn model.Verdict
@@ -28,14 +28,12 @@ type Checker struct {
 type Story struct {
 	Socket track.Socket
 	Time   uint64 // ns since boot, as of which it is told
-	Open   bool   // it had not ended
 }
 
 // Result is what a Checker has found.
 type Result struct {
 	Lives    int                       // sockets that were asked about, and had an event
 	Verdicts [model.Impossible + 1]int // of lives that have ended
-	Reasons  map[model.CloseReason]int // of those that failed
 	Failed   int                       // lives at or above FailOn
 	Stories  []Story                   // of those, the first
 	Unproven int                       // lives unjudged because events were lost
@@ -43,8 +41,8 @@ type Result struct {
 	Breaches []Breach                  // of limits
 }
 
-// Observe implements track.Sink.
-func (c *Checker) Observe(o *track.Observation) {
+// Write implements sink.Writer.
+func (c *Checker) Write(o *track.Observation) error {
 	switch o.Event.Kind {
 	case events.Lost:
 		c.result.Lost[o.Event.Where%events.NumWhere] += o.Event.LostCount
@@ -53,7 +51,11 @@ func (c *Checker) Observe(o *track.Observation) {
 			c.end(o)
 		}
 	}
+	return nil
 }
+
+// Flush implements sink.Writer.
+func (c *Checker) Flush() error { return nil }
 
 func (c *Checker) end(o *track.Observation) {
 	s := o.Socket
@@ -67,20 +69,16 @@ func (c *Checker) end(o *track.Observation) {
 		c.result.Unproven++
 	}
 	if c.fails(v) {
-		c.fail(s, o.Event.Time, false)
+		c.fail(s, o.Event.Time)
 	}
 }
 
 func (c *Checker) fails(v model.Verdict) bool { return v != model.Unjudged && v >= c.FailOn }
 
-func (c *Checker) fail(s *track.Socket, time uint64, open bool) {
+func (c *Checker) fail(s *track.Socket, time uint64) {
 	c.result.Failed++
-	if c.result.Reasons == nil {
-		c.result.Reasons = map[model.CloseReason]int{}
-	}
-	c.result.Reasons[s.End.Reason]++
 	if len(c.result.Stories) < MaxStories {
-		c.result.Stories = append(c.result.Stories, Story{*s, time, open})
+		c.result.Stories = append(c.result.Stories, Story{*s, time})
 	}
 }
 
@@ -96,7 +94,7 @@ func (c *Checker) Result(table *track.Table, now uint64) *Result {
 			c.result.Lives++
 		}
 		if c.fails(s.Worst) {
-			c.fail(&s, now, true)
+			c.fail(&s, now)
 		}
 	}
 	return &c.result
@@ -104,8 +102,14 @@ func (c *Checker) Result(table *track.Table, now uint64) *Result {
 
 // Proven reports whether nothing is missing that could have told of a failure.
 func (r *Result) Proven() bool {
-	lost := r.Lost[events.WhereRing] + r.Lost[events.WhereNested] + r.Lost[events.WhereTable]
-	return lost == 0 && r.Unproven == 0
+	return r.lost() == 0 && r.Unproven == 0
+}
+
+func (r *Result) lost() (n uint64) {
+	for _, one := range r.Lost {
+		n += one
+	}
+	return n
 }
 
 // Passed reports whether nothing failed.
@@ -130,7 +134,7 @@ func (r *Result) Summary() string {
 			text += fmt.Sprintf(", %d %s", n, v)
 		}
 	}
-	if n := r.Lost[events.WhereRing] + r.Lost[events.WhereNested] + r.Lost[events.WhereTable]; n > 0 {
+	if n := r.lost(); n > 0 {
 		text += ", " + counted(int(n), "event") + " lost"
 	}
 	return text
