@@ -28,7 +28,6 @@ type waitsOptions struct {
 	globals *globals
 	capture captureFlags
 	filter  filter.Flags
-	owners  ownerFlags
 	output  string
 	by      string
 	top     int
@@ -87,11 +86,10 @@ func runWaits(ctx context.Context, e *env, o *waitsOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	if by == waits.ByDefault && !ok {
-		o.by = ""
-	}
 	t := &waitsTeller{o: o, env: e, filter: f, options: waits.Options{By: by, Top: o.top}}
 	switch {
+	case o.capture.duration != 0 && !o.watch:
+		return usagef("waits --for %v: without --watch there is nothing to wait for", o.capture.duration)
 	case o.globals.replay != "" && o.watch:
 		return usagef("a recording stands still: --watch needs the kernel")
 	case o.globals.replay != "":
@@ -119,6 +117,7 @@ func (t *waitsTeller) write(r *waits.Report) error {
 	}
 	v := view.Waits{Headers: !t.o.globals.noHeaders, By: t.options.By}
 	v.Style.Color = t.o.globals.color(t.env, t.env.stdout)
+	v.Width, _ = t.env.terminal(t.env.stdout)
 	if t.o.globals.replay == "" {
 		v.Netns = t.names.Of
 		if own, err := netns.Self(); err == nil {
@@ -200,7 +199,9 @@ func (t *waitsTeller) replay(ctx context.Context) error {
 	sift := &sifted{filter: t.filter, to: c}
 	table.Inventory(end.time, withListen{end.listen, sift})
 	end.list(sift)
-	return errors.Join(err, t.write(c.Report(end.time)))
+	err = errors.Join(err, t.write(c.Report(end.time)))
+	t.o.globals.summarize(t.env.stderr, s, table.Stats(), 0)
+	return err
 }
 
 // follow watches, and tells again and again.
@@ -213,7 +214,8 @@ func (t *waitsTeller) follow(ctx context.Context) error {
 	t.epoch = s.epoch
 	t.filter.ResetReason = s.resetReason
 	t.options.Settings = settingsOf()
-	owners := s.owners(t.o.owners, t.filter)
+	owners := s.owners(ownerFlags{}, t.filter)
+	owners.await = owners.await || t.options.By == waits.ByContainer
 	refused := waits.Failures{}
 	table := track.New(s.tableOptions(&t.o.capture, 0), owners.feed(&refused))
 	w := watch.New(s.source, table, nil)
@@ -230,6 +232,7 @@ func (t *waitsTeller) follow(ctx context.Context) error {
 func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, refused *waits.Failures, ended <-chan error) error {
 	const afresh = 10 // reports, for what an administrator changes meanwhile
 	reports := 0
+	var there copies
 	meter := waits.NewMeter()
 	tick := time.NewTicker(t.o.every)
 	defer tick.Stop()
@@ -247,13 +250,18 @@ func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, 
 		c := waits.New(options)
 		var failures waits.Failures
 		var now uint64
+		there = there[:0]
 		err := w.Ask(ctx, func(table *track.Table) {
 			now = table.Time()
-			table.Inventory(now, &sifted{filter: t.filter, owners: owners, to: c})
+			table.Inventory(now, &there) // the stream waits: what takes time comes after
 			failures = refused.Clone()
 		})
 		if err != nil {
 			return nil // the stream is about to end
+		}
+		sift := sifted{filter: t.filter, owners: owners, to: c}
+		for i := range there {
+			sift.Observe(&there[i])
 		}
 		r := c.Report(now)
 		meter.Measure(r)
@@ -264,6 +272,12 @@ func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, 
 		}
 	}
 }
+
+// copies is a Sink that keeps copies of an inventory's rows.
+type copies []track.Observation
+
+// Observe implements track.Sink.
+func (c *copies) Observe(o *track.Observation) { *c = append(*c, *o) }
 
 // redraw writes a Report over the former one where there is a screen.
 func (t *waitsTeller) redraw(r *waits.Report) error {

@@ -5,8 +5,10 @@ import (
 	"io"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/cgroup"
@@ -21,6 +23,7 @@ type Waits struct {
 	By      waits.By
 	Netns   func(inum uint32) string // "" for a namespace without a name
 	Here    uint32                   // tcpwatch's own network namespace, which is not named
+	Width   int                      // of the screen, 0 where there is none
 }
 
 // Write writes one Report.
@@ -255,8 +258,44 @@ func (v *Waits) ports(b *strings.Builder, r *waits.Report) {
 	}
 }
 
+// dispensable are the columns that a narrow screen does without, the first first.
+var dispensable = []string{"EXAMPLE", "MEDIAN", "UNREAD", "NETNS OVERFLOWS", "REUSABLE", "FAILED", "FDS", "LAST MIN", "TIME_WAIT"}
+
+// fit leaves out what no row has, and of the rest what the screen has no room for.
+func (v *Waits) fit(header []string, rows [][]string) ([]string, [][]string) {
+	drop := func(i int) {
+		header = slices.Delete(slices.Clone(header), i, i+1)
+		for r := range rows {
+			rows[r] = slices.Delete(rows[r], i, i+1)
+		}
+	}
+	width := func(i int) (n int) {
+		n = utf8.RuneCountInString(header[i])
+		for _, row := range rows {
+			n = max(n, utf8.RuneCountInString(row[i]))
+		}
+		return n
+	}
+	for i := len(header) - 1; i >= 0; i-- {
+		if !slices.ContainsFunc(rows, func(row []string) bool { return row[i] != "-" }) {
+			drop(i)
+		}
+	}
+	for _, name := range dispensable {
+		total := 0
+		for i := range header {
+			total += width(i) + 2 // between columns, and the indent
+		}
+		if i := slices.Index(header, name); v.Width > 0 && total > v.Width && i >= 0 {
+			drop(i)
+		}
+	}
+	return header, rows
+}
+
 // table writes rows below a header, indented.
 func (v *Waits) table(b *strings.Builder, header []string, rows [][]string) {
+	header, rows = v.fit(header, rows)
 	t := Sockets{out: indented{b}, Headers: v.Headers, rows: rows}
 	_ = t.fit(header) // a Builder does not fail
 }
