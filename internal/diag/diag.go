@@ -15,8 +15,9 @@ import (
 // AllStates is every state in a mask of states.
 const AllStates = ^uint32(0)
 
-// boundInactive is TCP_BOUND_INACTIVE: bound to a port, and neither connected nor
-// listening (Linux 6.8; before, no dump shows these).
+// boundInactive is TCP_BOUND_INACTIVE: who asks for it gets the sockets that are
+// bound to a port, and neither connected nor listening, as TCP_CLOSE (Linux 6.8;
+// before, no dump shows these).
 const boundInactive = 13
 
 // Dump hands each TCP socket of a family in one of the states (bits of 1 << state)
@@ -90,7 +91,7 @@ func parse(b []byte, each func([]byte)) (done bool, err error) {
 func Bound() (ports []uint16, err error) {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		err := Dump(family, 1<<boundInactive, func(socket []byte) {
-			if state, port, ok := stateAndPort(socket); ok && state == boundInactive {
+			if port, ok := portOf(socket); ok {
 				ports = append(ports, port)
 			}
 		})
@@ -102,12 +103,12 @@ func Bound() (ports []uint16, err error) {
 	return slices.Compact(ports), nil
 }
 
-func stateAndPort(socket []byte) (state uint8, port uint16, ok bool) {
-	const idiagState, idiagSport = 1, 4
+func portOf(socket []byte) (port uint16, ok bool) {
+	const idiagSport = 4
 	if len(socket) < idiagSport+2 {
-		return 0, 0, false
+		return 0, false
 	}
-	return socket[idiagState], binary.BigEndian.Uint16(socket[idiagSport:]), true
+	return binary.BigEndian.Uint16(socket[idiagSport:]), true
 }
 
 // ShowsBound reports whether this kernel's dumps show sockets that are only bound:
