@@ -20,6 +20,7 @@ enum kind {
 	KIND_TW_CANCEL,
 	KIND_TW_EXPIRE,
 	KIND_READ,
+	KIND_ACCEPT,
 };
 
 /* Why the timer of a mini-socket was cancelled, by the kernel function that did
@@ -73,6 +74,8 @@ struct event {
 	/*
 	 * By kind and state:
 	 *   TRANSITION     FLAG_INHERITED: when the listener's owner was seen, ns since boot
+	 *                  into SYN_SENT: the stack at connect(), as in ACCEPT
+	 *   ACCEPT         index of the stack + 1, 0 if it is not known
 	 *   RETRANSMIT     sequence number | TCP flags << 32
 	 *   SYNACK         snt_isn | rcv_isn << 32
 	 *   RESET_SENT     enum sk_rst_reason + 1, 0 where the kernel gives none

@@ -86,6 +86,8 @@ static __always_inline void write_msk(struct bpf_iter_meta *meta, struct event *
 		return;
 	peek_sock(e, first);
 	e->flags |= FLAG_MPTCP;
+	if (e->state == TCP_LISTEN)
+		note_by_address(e->sk, e, true);
 	if (!peek(first, sk_socket))
 		e->flags &= ~FLAG_HAS_SOCKET;
 	write_row(meta, e);

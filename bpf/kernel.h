@@ -165,6 +165,8 @@ struct tcp_sock {
 	__u64 bytes_received;
 	__u32 rcv_tstamp; /* jiffies of the newest ACK received, or any segment that has one */
 	__u32 lsndtime; /* jiffies of the newest data sent */
+	__u32 retrans_stamp; /* SYN_SENT: when the first SYN went, on the clock of TCP timestamps */
+	__u8 tcp_usec_ts : 1; /* see the end */
 	int linger2;
 	__u8 repair : 1;
 	bool is_mptcp; /* see the end */
@@ -251,6 +253,16 @@ struct task_struct {
 	struct task_struct *real_parent;
 	char comm[16];
 	struct signal_struct *signal;
+	struct files_struct *files;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct socket {
@@ -293,7 +305,20 @@ struct bpf_iter__task_file {
  *                        somebody asks and would change under us: not read.
  *   tcp_sock.is_mptcp    from 5.6, with CONFIG_MPTCP; so are mptcp_sock.first and
  *                        mptcp_subflow_context.conn.
+ *   tcp_sock.tcp_usec_ts from 6.7: that clock ticks once a us instead of once a ms.
+ *
+ * The number of a system call is kept by each architecture in its own way.
  */
+
+struct pt_regs___x86 {
+	unsigned long orig_ax;
+	unsigned long cs;
+};
+
+struct pt_regs___arm64 {
+	__s32 syscallno;
+	__u64 pstate;
+};
 
 struct netns_ipv4___5_13 {
 	__u8 sysctl_tcp_syncookies;

@@ -22,10 +22,12 @@ struct {
 	__type(value, struct owner);
 } owners SEC(".maps");
 
-/* The same where programs have no socket storage: by the listener's address. */
+/* The same by the listener's address: where programs have no socket storage, and
+ * for the subflow that listens below an MPTCP socket, which an fd names only by a
+ * pointer that the verifier does not follow. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384); /* one where there is storage, set by the loader */
+	__uint(max_entries, 16384);
 	__type(key, __u64);
 	__type(value, struct owner);
 } listeners SEC(".maps");
@@ -63,11 +65,11 @@ static __always_inline void note_listener(struct sock *sk, struct event *e, bool
 		note_by_address((__u64)sk, e, found);
 }
 
-static __always_inline void forget_listener(struct sock *sk)
+static __always_inline void forget_listener(struct tcp_sock *tp)
 {
-	__u64 key = (__u64)sk;
+	__u64 key = (__u64)tp;
 
-	if (!has_sk_storage)
+	if (tp && (!has_sk_storage || is_mptcp(tp)))
 		bpf_map_delete_elem(&listeners, &key);
 }
 
@@ -86,13 +88,20 @@ static __always_inline __u64 listener_of(struct sock *sk)
 	       __builtin_preserve_field_info(child->tsq_node, 0 /* BPF_FIELD_BYTE_OFFSET */);
 }
 
-/* The owner that a newborn child inherits, or 0. */
-static __always_inline struct owner *inherited(struct sock *sk)
+/* The owner that a newborn child inherits, or 0; below says that its listener is a
+ * subflow of MPTCP. */
+static __always_inline struct owner *inherited(struct sock *sk, bool below)
 {
-	if (has_sk_storage)
-		return bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (has_sk_storage) {
+		struct owner *own = bpf_sk_storage_get(&owners, sk, 0, 0);
+		if (own || !below || !may_read_memory)
+			return own;
+	}
 	__u64 key = listener_of(sk);
-	return bpf_map_lookup_elem(&listeners, &key);
+	struct owner *o = bpf_map_lookup_elem(&listeners, &key);
+	if (o && has_sk_storage) /* as if it had been cloned: first_read looks for it */
+		bpf_sk_storage_get(&owners, sk, o, BPF_SK_STORAGE_GET_F_CREATE);
+	return o;
 }
 
 #endif

@@ -40,6 +40,11 @@ static __always_inline void fill_common(struct event *e, struct sock_common *skc
 	}
 }
 
+static __always_inline bool is_mptcp(struct tcp_sock *tp)
+{
+	return field_exists(struct tcp_sock, is_mptcp) && tp->is_mptcp;
+}
+
 static __always_inline __u32 flags_of(struct sock *sk, struct tcp_sock *tp)
 {
 	unsigned long skc_flags = sk->__sk_common.skc_flags;
@@ -67,7 +72,7 @@ static __always_inline __u32 flags_of(struct sock *sk, struct tcp_sock *tp)
 		flags |= FLAG_TFO;
 	if (tp->inet_conn.icsk_user_timeout)
 		flags |= FLAG_USER_TIMEOUT;
-	if (field_exists(struct tcp_sock, is_mptcp) && tp->is_mptcp)
+	if (is_mptcp(tp))
 		flags |= FLAG_MPTCP;
 	return flags;
 }
@@ -175,13 +180,27 @@ static __always_inline __u32 ms_ago(__u32 then)
 	return then ? ago * tick_ns / 1000000 + 1 : 0;
 }
 
+/* How long ago the first SYN went, as ms_ago (tcp_connect_init sets the stamp, 5.10
+ * to 7.1). */
+static __always_inline __u32 since_syn(struct tcp_sock *tp)
+{
+	__u64 us = bpf_ktime_get_ns() / 1000;
+	__u32 stamp = tp->retrans_stamp;
+
+	if (!stamp)
+		return 0;
+	if (field_exists(struct tcp_sock, tcp_usec_ts) && bit(tp, tcp_usec_ts))
+		return ((__u32)us - stamp) / 1000 + 1;
+	return (__u32)(us / 1000) - stamp + 1;
+}
+
 /* When something came last, in place of a name: a row has no task. events/ages.go
  * reads it. */
 static __always_inline void fill_ages(struct event *e, struct tcp_sock *tp)
 {
 	__u32 *ages = (void *)e->comm;
 
-	ages[0] = ms_ago(tp->rcv_tstamp);
+	ages[0] = e->state == TCP_SYN_SENT ? since_syn(tp) : ms_ago(tp->rcv_tstamp);
 	ages[1] = ms_ago(tp->inet_conn.icsk_ack.lrcvtime);
 	ages[2] = ms_ago(tp->lsndtime);
 }

@@ -12,6 +12,7 @@
 #include "task.h"
 #include "record.h"
 #include "owner.h"
+#include "stack.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -31,6 +32,7 @@ enum program {
 	PROGRAM_TW_START,
 	PROGRAM_TW_CANCEL,
 	PROGRAM_TW_EXPIRE,
+	PROGRAM_ACCEPTED,
 	NUM_PROGRAMS,
 };
 
@@ -136,7 +138,7 @@ static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flag
 		/* A child is born. Up to 6.14 its peer and cookie are filled in later. */
 		if (!e->dport)
 			e->flags |= FLAG_STALE;
-		struct owner *o = inherited(sk);
+		struct owner *o = inherited(sk, e->flags & FLAG_MPTCP);
 		if (o) {
 			e->flags |= o->descends ? FLAG_INHERITED | FLAG_DESCENDANT : FLAG_INHERITED;
 			e->pid = o->pid;
@@ -147,6 +149,8 @@ static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flag
 		fill_actor(e);
 		if (to == TCP_LISTEN && (e->flags & FLAG_OWNED))
 			note_listener(sk, e, false);
+		if (to == TCP_SYN_SENT && wants_stacks && (e->flags & FLAG_OWNED))
+			e->extra = stack_of(ctx);
 	}
 	submit(e);
 	return 0;
@@ -325,7 +329,7 @@ int destroy(__u64 *ctx)
 	struct counters *c = &cpu->program[PROGRAM_DESTROY];
 
 	count(&c->seen);
-	forget_listener(sk);
+	forget_listener(tcp_of(sk));
 	struct event *e = begin(c, sk, KIND_DESTROY);
 	if (e)
 		submit(e);
@@ -366,3 +370,4 @@ int first_read(__u64 *ctx)
 
 #include "timewait.h"
 #include "iterators.h"
+#include "accept.h"

@@ -20,6 +20,8 @@ const (
 	TcpwatchMapListeners         = "listeners"
 	TcpwatchMapOwners            = "owners"
 	TcpwatchMapRing              = "ring"
+	TcpwatchMapStacks            = "stacks"
+	TcpwatchProgAccepted         = "accepted"
 	TcpwatchProgDestroy          = "destroy"
 	TcpwatchProgFirstRead        = "first_read"
 	TcpwatchProgHolders          = "holders"
@@ -42,12 +44,15 @@ const (
 	TcpwatchVarHasSkStorage      = "has_sk_storage"
 	TcpwatchVarHasSockFromFile   = "has_sock_from_file"
 	TcpwatchVarMayReadMemory     = "may_read_memory"
+	TcpwatchVarNrAccept          = "nr_accept"
+	TcpwatchVarNrAccept4         = "nr_accept4"
 	TcpwatchVarPidnsDev          = "pidns_dev"
 	TcpwatchVarPidnsIno          = "pidns_ino"
 	TcpwatchVarSkipsNested       = "skips_nested"
 	TcpwatchVarTickNs            = "tick_ns"
 	TcpwatchVarTwHandler         = "tw_handler"
 	TcpwatchVarTwRanges          = "tw_ranges"
+	TcpwatchVarWantsStacks       = "wants_stacks"
 )
 
 // LoadTcpwatch returns the embedded CollectionSpec for Tcpwatch.
@@ -92,6 +97,7 @@ type TcpwatchSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type TcpwatchProgramSpecs struct {
+	Accepted      *ebpf.ProgramSpec `ebpf:"accepted"`
 	Destroy       *ebpf.ProgramSpec `ebpf:"destroy"`
 	FirstRead     *ebpf.ProgramSpec `ebpf:"first_read"`
 	Holders       *ebpf.ProgramSpec `ebpf:"holders"`
@@ -115,6 +121,7 @@ type TcpwatchMapSpecs struct {
 	Listeners *ebpf.MapSpec `ebpf:"listeners"`
 	Owners    *ebpf.MapSpec `ebpf:"owners"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Stacks    *ebpf.MapSpec `ebpf:"stacks"`
 }
 
 // TcpwatchVariableSpecs contains global variables before they are loaded into the kernel.
@@ -130,12 +137,15 @@ type TcpwatchVariableSpecs struct {
 	HasSkStorage      *ebpf.VariableSpec `ebpf:"has_sk_storage"`
 	HasSockFromFile   *ebpf.VariableSpec `ebpf:"has_sock_from_file"`
 	MayReadMemory     *ebpf.VariableSpec `ebpf:"may_read_memory"`
+	NrAccept          *ebpf.VariableSpec `ebpf:"nr_accept"`
+	NrAccept4         *ebpf.VariableSpec `ebpf:"nr_accept4"`
 	PidnsDev          *ebpf.VariableSpec `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.VariableSpec `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.VariableSpec `ebpf:"skips_nested"`
 	TickNs            *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TwHandler         *ebpf.VariableSpec `ebpf:"tw_handler"`
 	TwRanges          *ebpf.VariableSpec `ebpf:"tw_ranges"`
+	WantsStacks       *ebpf.VariableSpec `ebpf:"wants_stacks"`
 }
 
 // TcpwatchObjects contains all objects after they have been loaded into the kernel.
@@ -162,6 +172,7 @@ type TcpwatchMaps struct {
 	Listeners *ebpf.Map `ebpf:"listeners"`
 	Owners    *ebpf.Map `ebpf:"owners"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Stacks    *ebpf.Map `ebpf:"stacks"`
 }
 
 func (m *TcpwatchMaps) Close() error {
@@ -170,6 +181,7 @@ func (m *TcpwatchMaps) Close() error {
 		m.Listeners,
 		m.Owners,
 		m.Ring,
+		m.Stacks,
 	)
 }
 
@@ -186,18 +198,22 @@ type TcpwatchVariables struct {
 	HasSkStorage      *ebpf.Variable `ebpf:"has_sk_storage"`
 	HasSockFromFile   *ebpf.Variable `ebpf:"has_sock_from_file"`
 	MayReadMemory     *ebpf.Variable `ebpf:"may_read_memory"`
+	NrAccept          *ebpf.Variable `ebpf:"nr_accept"`
+	NrAccept4         *ebpf.Variable `ebpf:"nr_accept4"`
 	PidnsDev          *ebpf.Variable `ebpf:"pidns_dev"`
 	PidnsIno          *ebpf.Variable `ebpf:"pidns_ino"`
 	SkipsNested       *ebpf.Variable `ebpf:"skips_nested"`
 	TickNs            *ebpf.Variable `ebpf:"tick_ns"`
 	TwHandler         *ebpf.Variable `ebpf:"tw_handler"`
 	TwRanges          *ebpf.Variable `ebpf:"tw_ranges"`
+	WantsStacks       *ebpf.Variable `ebpf:"wants_stacks"`
 }
 
 // TcpwatchPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadTcpwatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TcpwatchPrograms struct {
+	Accepted      *ebpf.Program `ebpf:"accepted"`
 	Destroy       *ebpf.Program `ebpf:"destroy"`
 	FirstRead     *ebpf.Program `ebpf:"first_read"`
 	Holders       *ebpf.Program `ebpf:"holders"`
@@ -215,6 +231,7 @@ type TcpwatchPrograms struct {
 
 func (p *TcpwatchPrograms) Close() error {
 	return _TcpwatchClose(
+		p.Accepted,
 		p.Destroy,
 		p.FirstRead,
 		p.Holders,

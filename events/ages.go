@@ -21,7 +21,7 @@ var noAges = Ages{-1, -1, -1}
 // Ages returns them (Inventory of a full socket that does not listen).
 func (e *Event) Ages() Ages {
 	switch e.To {
-	case model.Listen, model.TimeWait, model.NewSynRecv:
+	case model.Listen, model.TimeWait, model.NewSynRecv, model.SynSent:
 		return noAges
 	}
 	if e.Kind != Inventory {
@@ -35,6 +35,16 @@ func (e *Event) Ages() Ages {
 		return (v - 1) * 1e6
 	}
 	return Ages{ago(0), ago(4), ago(8)}
+}
+
+// SinceSYN returns how long ago, in ns and to a millisecond, connect() sent the
+// first SYN (Inventory of a socket in SYN_SENT), or -1.
+func (e *Event) SinceSYN() int64 {
+	v := int64(binary.NativeEndian.Uint32(e.Comm[:]))
+	if e.Kind != Inventory || e.To != model.SynSent || v == 0 {
+		return -1
+	}
+	return (v - 1) * 1e6
 }
 
 // Quiet returns how long ago, in ns, something last came on a connection that has

@@ -161,6 +161,15 @@ func (e *Event) Remaining() int64 { return int64(e.Extra) }
 // number, in ns since boot (Transition, Inherited).
 func (e *Event) OwnerSeen() uint64 { return e.Extra }
 
+// Stack returns the number of the stack at connect() or accept(), 0 if it is not
+// known (Transition into SYN_SENT, Accept).
+func (e *Event) Stack() uint32 {
+	if e.Kind == Accept || e.Kind == Transition && e.To == model.SynSent {
+		return uint32(e.Extra)
+	}
+	return 0
+}
+
 // FD returns the file descriptor (Holder).
 func (e *Event) FD() int { return int(int32(e.Extra)) }
 

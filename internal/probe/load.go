@@ -35,6 +35,8 @@ type Options struct {
 	// Ancestor is the process, in this process's pid namespace, of which the
 	// descendants' events are marked (model.Descendant); 0 for none. It needs TaskBTF.
 	Ancestor uint32
+	// Stacks asks for the stack of whoever connects or accepts: see Stack.
+	Stacks bool
 
 	without  func(*Features) // tests take away what the kernel offers
 	verifier ebpf.LogLevel   // and ask for the verifier's log
@@ -175,15 +177,15 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 	}
 	spec.Maps[bpf.TcpwatchMapCpus].MaxEntries = uint32(p.ncpu)
 	spec.Maps[bpf.TcpwatchMapRing].MaxEntries = uint32(p.options.RingSize)
-	if p.Features.Has(SkStorage) {
-		spec.Maps[bpf.TcpwatchMapListeners].MaxEntries = 1 // not used
+	if p.options.Stacks {
+		spec.Maps[bpf.TcpwatchMapStacks].MaxEntries = maxStacks
 	}
 	if err := p.setConstants(spec); err != nil {
 		return nil, err
 	}
 	for _, prog := range programs {
 		switch {
-		case p.options.InventoryOnly, prog.timers && !p.wantsTimers():
+		case p.options.InventoryOnly, prog.timers && !p.wantsTimers(), prog.stacks && !p.options.Stacks:
 			delete(spec.Programs, prog.name)
 		case !p.Features.Hooks[prog.hook]:
 			if prog.required {
@@ -194,7 +196,7 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 			}
 			p.lose(prog.loses, "the kernel has no tracepoint "+prog.hook)
 			delete(spec.Programs, prog.name)
-		case prog.timers && !p.readsMemory: // they would be refused, one by one
+		case (prog.timers || prog.stacks) && !p.readsMemory: // they would be refused, one by one
 			p.lose(prog.loses, "programs may not read the kernel's memory (lockdown=confidentiality)")
 			delete(spec.Programs, prog.name)
 		case prog.storage && !p.Features.Has(SkStorage):
@@ -221,6 +223,9 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 		bpf.TcpwatchVarPidnsDev: dev, bpf.TcpwatchVarPidnsIno: ino, bpf.TcpwatchVarTickNs: tick(),
 		bpf.TcpwatchVarMayReadMemory: p.readsMemory,
 		bpf.TcpwatchVarAncestor:      p.options.Ancestor,
+		bpf.TcpwatchVarWantsStacks:   p.options.Stacks,
+		bpf.TcpwatchVarNrAccept:      uint32(unix.SYS_ACCEPT),
+		bpf.TcpwatchVarNrAccept4:     uint32(unix.SYS_ACCEPT4),
 	}
 	for i := range features {
 		if name := features[i].constant; name != "" {

@@ -19,20 +19,10 @@ import (
 func TestSubflowsNameTheSocketAbove(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP)
-	if err != nil {
-		kerneltest.SkipProved(t, "this kernel has no MPTCP", err)
-	}
-	_ = unix.Close(fd)
+	requireMPTCP(t)
 	ns := roomy(t)
 	ns.Do(func() {
-		var lc net.ListenConfig
-		lc.SetMultipathTCP(true)
-		l, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = l.Close() })
+		l := listenMPTCP(t)
 		var d net.Dialer
 		d.SetMultipathTCP(true)
 		c, err := d.Dial("tcp4", l.Addr().String())
@@ -78,4 +68,25 @@ func TestSubflowsNameTheSocketAbove(t *testing.T) {
 	if rows != 2 || len(above) != 3 || listeners != 1 {
 		t.Errorf("%d subflows, %d sockets above, %d listeners: want 2, 3 and 1", rows, len(above), listeners)
 	}
+}
+
+func requireMPTCP(t *testing.T) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP)
+	if err != nil {
+		kerneltest.SkipProved(t, "this kernel has no MPTCP", err)
+	}
+	_ = unix.Close(fd)
+}
+
+func listenMPTCP(t *testing.T) net.Listener {
+	t.Helper()
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(true)
+	l, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
 }

@@ -68,6 +68,62 @@ func named(t *testing.T, name string, f func()) {
 	f()
 }
 
+// A listener of MPTCP, as Go's net makes them, that listened before the start gives
+// a child its owner too, though the child speaks TCP alone. The process that reads
+// from it then is known to.
+func TestChildInheritsItsMPTCPListenersOwner(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	requireMPTCP(t)
+	ns := roomy(t)
+	var l net.Listener
+	ns.Do(func() { l = listenMPTCP(t) })
+	p := load(t, Options{})
+	r := &tape{netns: ns.Inum()}
+	f := follow(t, p, r)
+	<-f.found
+	port := uint16(l.Addr().(*net.TCPAddr).Port)
+	ns.Do(func() {
+		c, err := net.DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		s, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		if _, err = c.Write([]byte{1}); err == nil {
+			_, err = s.Read(make([]byte, 1))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	f.stop(t)
+	born := r.births(port)
+	if len(born) != 1 || !born[0].Has(model.Inherited) || born[0].PID != uint32(os.Getpid()) || commOf(&born[0]) != readComm(t) {
+		t.Fatalf("births %+v, want one that inherits pid %d", born, os.Getpid())
+	}
+	want := events.ProvenanceExact
+	if !p.Features.Has(SkStorage) {
+		want = events.ProvenanceInherited // which p.Losses says
+	}
+	accepted := 0
+	for _, row := range f.table.Rows(nil) {
+		if row.Netns != ns.Inum() || row.Lport != port || row.State != model.Established {
+			continue
+		}
+		if accepted++; row.Owner.Provenance != want {
+			t.Errorf("after the first read: %v, want %v", row.Owner, want)
+		}
+	}
+	if accepted != 1 {
+		t.Errorf("%d accepted sockets, want 1", accepted)
+	}
+}
+
 // Of three listeners, two of which listened before the start, each child
 // inherits the owner of its own: from the first transition on.
 func TestChildInheritsItsListenersOwner(t *testing.T) {

@@ -10,6 +10,7 @@ type program struct {
 	loses    string // what a kernel without the hook does not show
 	timers   bool   // loaded for TimeWaitTimers only, and attached by startTimers
 	storage  bool   // needs SkStorage
+	stacks   bool   // loaded for Options.Stacks only, and reads the kernel's memory
 }
 
 // programs lists them in the order of enum program in bpf/tcpwatch.bpf.c.
@@ -25,6 +26,7 @@ var programs = [...]program{
 	{name: bpf.TcpwatchProgTwStart, hook: "timer_start", loses: "the begin of TIME_WAIT", timers: true},
 	{name: bpf.TcpwatchProgTwCancel, hook: "timer_cancel", loses: "early ends of TIME_WAIT", timers: true},
 	{name: bpf.TcpwatchProgTwExpire, hook: "timer_expire_entry", loses: "the end of TIME_WAIT", timers: true},
+	{name: bpf.TcpwatchProgAccepted, hook: "sys_exit", loses: "the stack at accept()", stacks: true},
 }
 
 const ownersByRead = "which process reads from an accepted socket, until a look at the fds tells"

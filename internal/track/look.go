@@ -133,6 +133,8 @@ func (t *Table) LookBy() uint64 {
 		return 0
 	case l.again || t.losses != l.losses:
 		return max(l.last, 1)
+	case t.options.LookEvery > 0:
+		return l.last + t.options.LookEvery
 	case !t.timers && t.stats.Waiting+int(t.presumed.n) > 0:
 		return l.last + lookForMinis
 	case t.stats.Lost[events.WhereTable] != l.tableLost:

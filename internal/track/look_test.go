@@ -284,19 +284,21 @@ func TestJudgedAgainAfterALook(t *testing.T) {
 // When a table asks for a look.
 func TestLookBy(t *testing.T) {
 	cases := map[string]struct {
-		play func(s *script)
-		want uint64 // after the last look; 0 is never
+		play  func(s *script)
+		want  uint64 // after the last look; 0 is never
+		every uint64 // Options.LookEvery
 	}{
-		"nothing happens":    {func(*script) {}, 0},
-		"something happens":  {func(s *script) { s.socket(1).to(synSent) }, lookEvery},
-		"events are lost":    {func(s *script) { s.lose(1, events.WhereNested) }, 1},
-		"mini-sockets wait":  {func(s *script) { s.socket(1).to(synSent, established, finWait1, finWait2, closeState) }, lookForMinis},
-		"accepted":           {func(s *script) { s.child(1).to(synRecv, established) }, lookForOwners},
-		"timers are watched": {func(s *script) { s.timersOn().looks(); s.socket(1).closesFirst() }, lookEvery},
+		"nothing happens":    {func(*script) {}, 0, 0},
+		"something happens":  {func(s *script) { s.socket(1).to(synSent) }, lookEvery, 0},
+		"events are lost":    {func(s *script) { s.lose(1, events.WhereNested) }, 1, 0},
+		"mini-sockets wait":  {func(s *script) { s.socket(1).to(synSent, established, finWait1, finWait2, closeState) }, lookForMinis, 0},
+		"accepted":           {func(s *script) { s.child(1).to(synRecv, established) }, lookForOwners, 0},
+		"timers are watched": {func(s *script) { s.timersOn().looks(); s.socket(1).closesFirst() }, lookEvery, 0},
+		"wanted often":       {func(*script) {}, 5e9, 5e9},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := play(t, Options{})
+			s := play(t, Options{LookEvery: c.every})
 			s.looks()
 			c.play(s)
 			s.pass(lateEvidence)

@@ -24,6 +24,7 @@ type Observation struct {
 	Segment   Segment // Retransmit, SynAck: what was sent again
 	Count     uint32  // Retransmit: how often that kind was, in this life
 	MiniEnded bool    // Mini: the mini-socket ended, as the Judgement says; else it began
+	Stack     uint32  // Inventory: events.Event.Stack of connect() or accept(), 0 if not known
 	Successor uint64  // Mini: the life that took its place
 	Mended    Mended  // Inventory: what was wrong with the picture
 	// Listen is what else is known of a listener found, nil if nothing. It is not

@@ -31,11 +31,15 @@ func (s *Socket) own(ev *events.Event) {
 	}
 }
 
-// read updates the owner from the first read.
-func (t *Table) read(ev *events.Event) {
+// use updates the owner from the first read, or from accept().
+func (t *Table) use(ev *events.Event) {
 	s := t.lookup(ev.SK)
-	if s != nil && sameSocket(s, ev) {
-		s.own(ev)
+	if s == nil || !sameSocket(s, ev) {
+		return
+	}
+	s.own(ev)
+	if ev.Kind == events.Accept {
+		s.Stack = ev.Stack()
 	}
 }
 
@@ -44,7 +48,7 @@ func acts(ev *events.Event) bool {
 	if !ev.Has(model.Owned) || ev.Has(model.KThread) || ev.Err == econnaborted {
 		return false
 	}
-	if ev.Kind == events.Read {
+	if ev.Kind == events.Read || ev.Kind == events.Accept {
 		return true
 	}
 	switch ev.To {

@@ -145,6 +145,15 @@ func (t *Table) Socket(r *Row) (Socket, bool) {
 	return *s, true
 }
 
+// Lives hands the lives with some ids, as far as they are still kept, to yield.
+func (t *Table) Lives(ids map[uint64]bool, yield func(*Socket)) {
+	for slot := range t.arena.used {
+		if s := t.arena.at(slot); s.ID != 0 && ids[s.ID] {
+			yield(s)
+		}
+	}
+}
+
 // Time returns the time since boot, in ns, up to which the table is complete.
 func (t *Table) Time() uint64 { return t.time }
 
@@ -153,7 +162,7 @@ func (t *Table) Time() uint64 { return t.time }
 func (s *Socket) Observation(now uint64) *Observation {
 	o := &Observation{
 		ID: s.ID, InState: s.InState(now), Step: s.Steps, Owner: s.Owner, Role: s.Role,
-		Judgement: model.Judgement{Verdict: s.Worst}, Socket: s,
+		Judgement: model.Judgement{Verdict: s.Worst}, Stack: s.Stack, Socket: s,
 	}
 	o.Event = events.Event{Kind: events.Closed, Time: now, SK: s.SK, Evidence: s.Last, From: s.State, To: s.State, InState: -1}
 	s.show(&o.Event)

@@ -86,6 +86,7 @@ type Socket struct {
 	ResetReason uint32 // kernel's number + 1
 	ResetTime   uint64
 	Queues      events.Queues // of a listener found
+	Stack       uint32        // events.Event.Stack of connect() or accept()
 	Steps       uint32        // transitions seen
 	Mini        Mini          // the mini-socket that took the place of the full one
 	kept        uint8         // steps in history
@@ -151,6 +152,7 @@ type Heard struct {
 	Segment  uint64 // received
 	Received uint64 // data
 	Sent     uint64 // data
+	SYN      uint64 // the first one sent, while the socket is in SYN_SENT
 }
 
 // hear takes over what an inventory says of that.
@@ -161,8 +163,12 @@ func (s *Socket) hear(ev *events.Event) {
 		}
 		return
 	}
+	if since := ev.SinceSYN(); since >= 0 {
+		s.Heard.SYN = before(ev.Time, since)
+		return
+	}
 	if a := ev.Ages(); a.Segment >= 0 || a.Sent >= 0 {
-		s.Heard = Heard{before(ev.Time, a.Segment), before(ev.Time, a.Received), before(ev.Time, a.Sent)}
+		s.Heard = Heard{Segment: before(ev.Time, a.Segment), Received: before(ev.Time, a.Received), Sent: before(ev.Time, a.Sent)}
 	}
 }
 
@@ -183,6 +189,10 @@ func (h *Heard) tellAges(ev *events.Event) {
 			return -1
 		}
 		return int64(ev.Time - min(ev.Time, time))
+	}
+	if ev.To == model.SynSent {
+		ev.SetAges(events.Ages{Segment: ago(h.SYN), Received: -1, Sent: -1})
+		return
 	}
 	ev.SetAges(events.Ages{Segment: ago(h.Segment), Received: ago(h.Received), Sent: ago(h.Sent)})
 }

@@ -24,6 +24,9 @@ type Options struct {
 	MaxSockets int
 	// KeepClosed bounds how many closed lives stay; the oldest go first.
 	KeepClosed int
+	// LookEvery, in ns, asks for looks that often, whether anything happens or not:
+	// descriptors and queues change without an event. 0 leaves it to need.
+	LookEvery uint64
 	// Replay says that the events come from a recording.
 	Replay bool
 	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
@@ -128,8 +131,8 @@ func (t *Table) Apply(ev *events.Event) {
 		t.transition(ev)
 	case events.Destroy:
 		t.destroy(ev)
-	case events.Read:
-		t.read(ev)
+	case events.Read, events.Accept:
+		t.use(ev)
 	default:
 		t.settle(ev.Time)
 		t.notice(ev)

@@ -39,6 +39,9 @@ func (t *Table) transition(ev *events.Event) {
 		judgement, lost = r.Judgement, r.LostSince
 	}
 	t.enter(s, ev, judgement)
+	if stack := ev.Stack(); stack != 0 {
+		s.Stack = stack
+	}
 
 	o := &t.obs
 	o.Judgement, o.InState = judgement, inState
