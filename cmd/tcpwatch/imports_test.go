@@ -14,6 +14,7 @@ var mayImport = map[string]string{
 	"model":              "",
 	"internal/printable": "",
 	"internal/suggest":   "",
+	"internal/symbols":   "internal/printable",
 	"internal/netns":     "",
 	"internal/demo":      "",
 	"internal/vmrun":     "",

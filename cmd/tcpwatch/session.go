@@ -23,6 +23,7 @@ type captureFlags struct {
 	duration   time.Duration
 	timeWait   string
 	ancestor   uint32 // see probe.Options
+	stacks     bool
 }
 
 // timeWaits are the ways to follow TIME_WAIT, as --time-wait names them.
@@ -74,7 +75,7 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 	if err := g.checkTypes(); err != nil {
 		return nil, err
 	}
-	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf, TimeWait: timeWaits[c.timeWait], Ancestor: c.ancestor})
+	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf, TimeWait: timeWaits[c.timeWait], Ancestor: c.ancestor, Stacks: c.stacks})
 	if err != nil {
 		return nil, err
 	}

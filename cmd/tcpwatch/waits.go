@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ type waitsOptions struct {
 	top     int
 	watch   bool
 	every   time.Duration
+	told    bool // a header, of csv
 }
 
 func newWaitsCommand(e *env, g *globals) *cobra.Command {
@@ -52,6 +54,7 @@ that got none.`,
 		Example: `  tcpwatch waits
   tcpwatch waits --watch --comm nginx
   tcpwatch waits --by peer --top 5
+  tcpwatch waits --watch --stacks --state CLOSE_WAIT
   tcpwatch waits -o json | jq .sections.close_wait.groups`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runWaits(cmd.Context(), e, &o, args)
@@ -59,17 +62,18 @@ that got none.`,
 	}
 	addFilterFlags(cmd, &o.filter)
 	addCaptureFlags(cmd, &o.capture)
-	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or jsonl")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, wide, json, jsonl or csv")
 	cmd.Flags().StringVar(&o.by, "by", "", "group by "+strings.Join(waits.ByNames(), ", ")+" (by the process, and the listener or the peer)")
 	cmd.Flags().IntVar(&o.top, "top", 10, "how many groups to list of each kind, 0 for all")
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "go on, and measure growth")
 	cmd.Flags().DurationVar(&o.every, "every", 2*time.Second, "with --watch: how often to tell")
+	cmd.Flags().BoolVar(&o.capture.stacks, "stacks", false, "with --watch: tell at which place of their program leaked connections were accepted or connected")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(waitsOutputs, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(waits.ByNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-var waitsOutputs = []string{"text", "json", "jsonl"}
+var waitsOutputs = []string{"text", "wide", "json", "jsonl", "csv"}
 
 func runWaits(ctx context.Context, e *env, o *waitsOptions, args []string) error {
 	if err := checkOutput(o.output, waitsOutputs...); err != nil {
@@ -90,6 +94,8 @@ func runWaits(ctx context.Context, e *env, o *waitsOptions, args []string) error
 	switch {
 	case o.capture.duration != 0 && !o.watch:
 		return usagef("waits --for %v: without --watch there is nothing to wait for", o.capture.duration)
+	case o.capture.stacks && !o.watch:
+		return usagef("waits --stacks: want --watch, too: a stack is seen when the connection is made")
 	case o.globals.replay != "" && o.watch:
 		return usagef("a recording stands still: --watch needs the kernel")
 	case o.globals.replay != "":
@@ -99,6 +105,10 @@ func runWaits(ctx context.Context, e *env, o *waitsOptions, args []string) error
 	}
 	return t.once(ctx)
 }
+
+// freshness is how old, in ns, descriptors and queues may be with --watch: no event
+// tells of them.
+const freshness = 5e9
 
 // waitsTeller makes Reports, and writes them.
 type waitsTeller struct {
@@ -112,10 +122,15 @@ type waitsTeller struct {
 
 // write writes one Report in the form that was asked for.
 func (t *waitsTeller) write(r *waits.Report) error {
-	if t.o.output != "text" {
+	switch t.o.output {
+	case "json", "jsonl":
 		return r.WriteJSON(t.env.stdout, t.epoch)
+	case "csv":
+		header := !t.o.globals.noHeaders && !t.o.told
+		t.o.told = true
+		return view.WaitsCSV(t.env.stdout, r, header)
 	}
-	v := view.Waits{Headers: !t.o.globals.noHeaders, By: t.options.By}
+	v := view.Waits{Headers: !t.o.globals.noHeaders, By: t.options.By, Wide: t.o.output == "wide"}
 	v.Style.Color = t.o.globals.color(t.env, t.env.stdout)
 	v.Width, _ = t.env.terminal(t.env.stdout)
 	if t.o.globals.replay == "" {
@@ -148,7 +163,9 @@ func (t *waitsTeller) once(ctx context.Context) error {
 		sift.owners = &owners{resolver: cgroup.NewResolver(cgroup.Options{}), await: true}
 	}
 	queues := found.NewQueues(sift)
-	if err := found.New(queues).Read(snapshot); err != nil {
+	sockets := found.New(queues)
+	sockets.All = true
+	if err := sockets.Read(snapshot); err != nil {
 		return err
 	}
 	queues.Finish(snapshot)
@@ -217,11 +234,13 @@ func (t *waitsTeller) follow(ctx context.Context) error {
 	owners := s.owners(ownerFlags{}, t.filter)
 	owners.await = owners.await || t.options.By == waits.ByContainer
 	refused := waits.Failures{}
-	table := track.New(s.tableOptions(&t.o.capture, 0), owners.feed(&refused))
+	options := s.tableOptions(&t.o.capture, 0)
+	options.LookEvery = freshness
+	table := track.New(options, owners.feed(&refused))
 	w := watch.New(s.source, table, nil)
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run() }()
-	err = t.tell(ctx, w, owners, &refused, ended)
+	err = t.tell(ctx, w, owners, &refused, &stackNames{session: s, owners: owners}, ended)
 	s.stop()
 	w.Wait()
 	t.o.globals.summarize(t.env.stderr, s, table.Stats(), 0)
@@ -229,7 +248,7 @@ func (t *waitsTeller) follow(ctx context.Context) error {
 }
 
 // tell writes a Report every so often, until the stream ends or nobody reads.
-func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, refused *waits.Failures, ended <-chan error) error {
+func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, refused *waits.Failures, names *stackNames, ended <-chan error) error {
 	const afresh = 10 // reports, for what an administrator changes meanwhile
 	reports := 0
 	var there copies
@@ -267,10 +286,40 @@ func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, 
 		meter.Measure(r)
 		failures.AddTo(r)
 		r.Limit(t.o.top)
+		if err := t.explain(ctx, w, r, names); err != nil {
+			return nil
+		}
 		if err := t.redraw(r); err != nil {
 			return err
 		}
 	}
+}
+
+// explain adds what tells where leaks come from: the histories of the examples, and
+// stacks.
+func (t *waitsTeller) explain(ctx context.Context, w *watch.Watch, r *waits.Report, names *stackNames) error {
+	examples := map[uint64]bool{}
+	for g := range r.Leaks {
+		examples[g.Example.ID] = true
+	}
+	if len(examples) == 0 {
+		return nil
+	}
+	histories := map[uint64][]track.Step{}
+	err := w.Ask(ctx, func(table *track.Table) {
+		table.Lives(examples, func(s *track.Socket) {
+			if s.Steps > 0 { // else it was only found
+				histories[s.ID] = slices.Clone(s.History())
+			}
+		})
+	})
+	for g := range r.Leaks {
+		g.Example.History = histories[g.Example.ID]
+		if g.Stacked > 0 {
+			g.Frames = names.of(&g.Stack, g.StackSeen)
+		}
+	}
+	return err
 }
 
 // copies is a Sink that keeps copies of an inventory's rows.

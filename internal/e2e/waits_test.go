@@ -38,6 +38,16 @@ type report struct {
 		Waiting                          int      `json:"time_wait"`
 		Advice                           string
 	}
+	Listeners []waitListener
+}
+
+type waitListener struct {
+	Lport       uint16
+	Accept      uint32 `json:"accept_queue"`
+	AcceptLimit uint32 `json:"accept_limit"`
+	Full        bool
+	Unaccepted  *int
+	Overflows   *uint64 `json:"netns_listen_overflows"`
 }
 
 type waitGroup struct {
@@ -46,6 +56,7 @@ type waitGroup struct {
 		PID              uint32
 		Comm, Provenance string
 	}
+	Kind       string
 	Lport      uint16
 	Raddr      string
 	Rport      uint16
@@ -63,6 +74,15 @@ type waitGroup struct {
 		Rport    uint16
 		Received *int64 `json:"last_received_ns"`
 		Sent     *int64 `json:"last_sent_ns"`
+		FD       *int
+		Age      *int64 `json:"in_state_ns"`
+		AtLeast  bool   `json:"at_least"`
+		Holders  []struct{ FD int }
+		History  []struct{ State string }
+	}
+	Stack *struct {
+		Count  int
+		Frames []string
 	}
 }
 
@@ -277,6 +297,58 @@ func TestWaitsForeseesTheEndOfPorts(t *testing.T) {
 		t.Errorf("half-way %v was foreseen, and it took %v", time.Duration(*told), time.Duration(truth))
 	}
 	_ = h
+}
+
+// While it watches, waits tells how fast a leak grows, the way that a leaked
+// connection came, and where in its program the server accepted it.
+func TestWaitsTellsWhereALeakBegan(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	ns := newNetns(t)
+	h := inNetns(ns, func() *helper { return startHelper(t, "leak", "127.0.0.1:0", "leaky") })
+	r := start(t, "waits", "--watch", "--stacks", "--every", "250ms", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()))
+	kerneltest.Eventually(t, patience, func() bool { return len(reports(t, r)) > 0 }, "the first report")
+	const leaks, every = 200, 20 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	ns.Do(func() {
+		for range leaks {
+			<-tick.C
+			leakOne(t, h.addr, 1)
+		}
+	})
+	var last *report
+	kerneltest.AwaitNoError(t, patience, func() error {
+		all := reports(t, r)
+		last = &all[len(all)-1]
+		groups := last.Sections["close_wait"].Groups
+		if len(groups) != 1 || groups[0].Count != leaks || groups[0].FDCount != leaks {
+			return fmt.Errorf("%+v, want %d sockets and descriptors", groups, leaks)
+		}
+		return nil
+	}, "the leak to be told")
+	r.interrupt()
+	all := reports(t, r)
+	growing := slices.IndexFunc(all, func(one report) bool {
+		g := one.Sections["close_wait"].Groups
+		return len(g) == 1 && g[0].Count > leaks/2
+	})
+	const truth = float64(time.Minute / every)
+	if rate := all[growing].Sections["close_wait"].Groups[0].PerMinute; rate == nil || *rate < truth*0.8 || *rate > truth*1.2 {
+		t.Errorf("half-way it grows by %v a minute, want %v", rate, truth)
+	}
+	g := &last.Sections["close_wait"].Groups[0]
+	if g.AtLeast || g.Owner.PID != h.pid() || g.Owner.Provenance != "exact" {
+		t.Errorf("%+v, want ages that were seen, and pid %d", g, h.pid())
+	}
+	if got := fmt.Sprint(g.Example.History); got != "[{SYN_RECV} {ESTABLISHED} {CLOSE_WAIT}]" {
+		t.Errorf("the example's history is %s", got)
+	}
+	if g.Stack == nil || g.Stack.Count != leaks || !slices.ContainsFunc(g.Stack.Frames, func(frame string) bool {
+		return strings.Contains(frame, "e2e.leak (main_test.go:")
+	}) {
+		t.Errorf("accepted at %+v, want all in leak", g.Stack)
+	}
 }
 
 // 10,000 sockets in TIME_WAIT are those of the process that closed first, though

@@ -24,6 +24,7 @@ type Waits struct {
 	Netns   func(inum uint32) string // "" for a namespace without a name
 	Here    uint32                   // tcpwatch's own network namespace, which is not named
 	Width   int                      // of the screen, 0 where there is none
+	Wide    bool                     // all that is known, however wide
 }
 
 // Write writes one Report.
@@ -60,7 +61,10 @@ func (v *Waits) part(b *strings.Builder, p *waits.Part) {
 	for i := range p.Groups {
 		rows = append(rows, v.group(&p.Groups[i]))
 	}
-	v.table(b, []string{"COUNT", "OWNER", "WHERE", "OLDEST", "MEDIAN", "LAST MIN", "PER MIN", "UNREAD", "FDS", "EXAMPLE"}, rows)
+	v.table(b, []string{"COUNT", "OWNER", "WHERE", "OLDEST", "MEDIAN", "LAST MIN", "PER MIN", "UNREAD", "SENT AGAIN", "FDS", "EXAMPLE"}, rows)
+	if p.Section == waits.CloseWait || p.Section == waits.Held {
+		v.leaks(b, p)
+	}
 	if p.More > 0 {
 		fmt.Fprintf(b, "  … and %s in %s more: --top shows them\n", counted(p.Rest, "socket"), counted(p.More, "group"))
 	}
@@ -85,15 +89,39 @@ func (v *Waits) group(g *waits.Group) []string {
 		}
 		return least + Duration(ns)
 	}
+	if p := g.Section; p == waits.CloseWait || p == waits.Held {
+		return append(v.columns(g, age), "-") // the example is told of below
+	}
+	return append(v.columns(g, age), tuple(&g.Example))
+}
+
+func (v *Waits) columns(g *waits.Group, age func(int64) string) []string {
 	newer := "-"
 	if g.Ages > 0 {
 		newer = strconv.Itoa(g.Newer)
 	}
-	x := &g.Example
-	example := endpoint(x.Family, &x.Local, x.Lport) + " > " + endpoint(x.Family, &x.Remote, x.Rport)
-	return []string{
-		strconv.Itoa(g.Count), v.owner(g), v.where(&g.Key), age(g.Oldest), age(g.Median), newer, signed(g.Rate), bytesOf(g.Unread), fds(g), example,
+	unread, again := "-", "-"
+	if g.Unread > 0 || g.Section == waits.CloseWait {
+		unread = bytesOf(g.Unread)
 	}
+	if g.Again > 0 {
+		again = strconv.FormatUint(g.Again, 10)
+	}
+	return []string{
+		strconv.Itoa(g.Count), v.owner(g), v.where(&g.Key), age(g.Oldest), age(g.Median), newer, signed(g.Rate), unread, again, fds(g, v.mostFDs()),
+	}
+}
+
+// mostFDs is how many descriptors of a group are listed.
+func (v *Waits) mostFDs() int {
+	if v.Wide {
+		return waits.MaxFDs
+	}
+	return 4
+}
+
+func tuple(x *waits.Example) string {
+	return endpoint(x.Family, &x.Local, x.Lport) + " > " + endpoint(x.Family, &x.Remote, x.Rport)
 }
 
 func (v *Waits) owner(g *waits.Group) string {
@@ -154,11 +182,10 @@ func (v *Waits) space(inum uint32) string {
 	return "netns " + printable.String(name)
 }
 
-func fds(g *waits.Group) string {
+func fds(g *waits.Group, most int) string {
 	if len(g.FDs) == 0 {
 		return "-"
 	}
-	const most = 4
 	var all []string
 	for _, fd := range g.FDs[:min(len(g.FDs), most)] {
 		all = append(all, strconv.Itoa(int(fd)))
@@ -251,7 +278,7 @@ func (v *Waits) ports(b *strings.Builder, r *waits.Report) {
 	for i := range r.Spaces {
 		if s := &r.Spaces[i]; s.Netns == worst.Netns && s.Settings != nil {
 			if !s.Settings.BoundKnown {
-				b.WriteString("  Ports that are only bound, to no peer, are not counted: this kernel does not show them (before 6.8).\n")
+				b.WriteString("  Ports that are only bound, to no peer, are not counted: the kernel shows them from 6.8 on.\n")
 			}
 			v.advice(b, worst.Advice(s.Settings))
 		}
@@ -259,7 +286,7 @@ func (v *Waits) ports(b *strings.Builder, r *waits.Report) {
 }
 
 // dispensable are the columns that a narrow screen does without, the first first.
-var dispensable = []string{"EXAMPLE", "MEDIAN", "UNREAD", "NETNS OVERFLOWS", "REUSABLE", "FAILED", "FDS", "LAST MIN", "TIME_WAIT"}
+var dispensable = []string{"EXAMPLE", "MEDIAN", "SENT AGAIN", "UNREAD", "NETNS OVERFLOWS", "REUSABLE", "FAILED", "FDS", "LAST MIN", "TIME_WAIT"}
 
 // fit leaves out what no row has, and of the rest what the screen has no room for.
 func (v *Waits) fit(header []string, rows [][]string) ([]string, [][]string) {
@@ -286,7 +313,7 @@ func (v *Waits) fit(header []string, rows [][]string) ([]string, [][]string) {
 		for i := range header {
 			total += width(i) + 2 // between columns, and the indent
 		}
-		if i := slices.Index(header, name); v.Width > 0 && total > v.Width && i >= 0 {
+		if i := slices.Index(header, name); v.Width > 0 && !v.Wide && total > v.Width && i >= 0 {
 			drop(i)
 		}
 	}

@@ -13,6 +13,7 @@ type entry struct {
 	pid          uint32
 	unread       uint32
 	fd           int32
+	stack        uint32
 	holding      int32 // fds that refer to it
 	again        uint32
 	age          int64 // ns in its state, -1 if nothing tells
@@ -20,7 +21,10 @@ type entry struct {
 	received     int64 // ns since data last came, -1 for never, or not known
 	sent         int64 // ns since data last went
 	cookie       uint64
+	id           uint64
+	ownerSeen    uint64
 	process      *events.Process
+	holders      []events.Owner // where they were asked for, and there are several
 	saddr, daddr [16]byte
 	comm         [16]byte
 	lport, rport uint16
@@ -39,9 +43,12 @@ const timeWaitLen = 60e9
 func entryOf(o *track.Observation) entry {
 	ev := &o.Event
 	e := entry{
-		netns: ev.Netns, pid: o.Owner.PID, fd: o.Owner.FD, holding: int32(o.Holding), cookie: ev.Cookie, process: o.Process,
+		netns: ev.Netns, pid: o.Owner.PID, fd: o.Owner.FD, holding: int32(o.Holding), cookie: ev.Cookie, id: o.ID, ownerSeen: o.Owner.Seen, stack: o.Stack, process: o.Process,
 		saddr: ev.Saddr, daddr: ev.Daddr, comm: o.Owner.Comm, lport: ev.Lport, rport: ev.Rport, family: ev.Family,
 		state: ev.To, substate: ev.From, provenance: o.Owner.Provenance, note: o.Owner.Note,
+	}
+	if len(o.Holders) > 1 && (ev.To == model.CloseWait || ev.To == model.Close) {
+		e.holders = o.Holders
 	}
 	if e.holding == 0 && e.fd >= 0 {
 		e.holding = 1
@@ -68,6 +75,8 @@ func ageOf(o *track.Observation) (ns int64, atLeast bool) {
 	switch {
 	case o.InState >= 0:
 		return o.InState, false
+	case ev.To == model.SynSent && ev.SinceSYN() >= 0:
+		return ev.SinceSYN(), false
 	case ev.To == model.TimeWait && ev.From == model.TimeWait:
 		// A segment of the peer's begins the wait anew.
 		return max(0, int64(timeWaitLen)-ev.Remaining()), true

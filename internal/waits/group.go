@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/track"
 )
 
 // By is what sockets are grouped by, beside their network namespace.
@@ -65,8 +66,27 @@ type Group struct {
 	FDs     []int32 // the lowest
 	Holding int     // descriptors in all
 	Example Example
+	// Stack is the one that most of the sockets were connected or accepted at, and
+	// Stacked how many those are.
+	Stack     Stack
+	StackSeen uint64 // ns since boot, when Stack.PID was certainly that process's
+	Stacked   int
+	Frames    []string // of Stack, where somebody named them
 
-	ages []int64
+	ages   []int64
+	stacks map[Stack]tally
+}
+
+// tally is how many sockets have a stack, and when the owner of one was seen.
+type tally struct {
+	n    int
+	seen uint64
+}
+
+// Stack is a stack of a process.
+type Stack struct {
+	PID    uint32
+	Number uint32 // events.Event.Stack
 }
 
 // Example is one socket of a group: the oldest.
@@ -75,8 +95,14 @@ type Example struct {
 	Local, Remote [16]byte
 	Lport, Rport  uint16
 	Family        events.Family
-	Received      int64 // ns since data last came, -1 for never, or not known
-	Sent          int64 // ns since data last went
+	Age           int64 // ns in its state, -1 if nothing tells
+	AtLeast       bool  // Age is a lower bound
+	FD            int32 // one that refers to it, -1 if none is known
+	ID            uint64
+	Received      int64          // ns since data last came, -1 for never, or not known
+	Sent          int64          // ns since data last went
+	Holders       []events.Owner // all fds, where they were asked for, and there are several
+	History       []track.Step   // nil if it was not watched, or nobody asked
 }
 
 const minute = int64(60e9)
@@ -90,7 +116,17 @@ func (g *Group) add(e *entry) {
 		g.FDs = append(g.FDs, e.fd)
 	}
 	if g.Count == 1 || e.age > g.Oldest {
-		g.Example = Example{e.cookie, e.saddr, e.daddr, e.lport, e.rport, e.family, e.received, e.sent}
+		g.Example = Example{
+			Cookie: e.cookie, Local: e.saddr, Remote: e.daddr, Lport: e.lport, Rport: e.rport, Family: e.family, FD: e.fd, ID: e.id, Age: e.age, AtLeast: e.atLeast,
+			Received: e.received, Sent: e.sent, Holders: e.holders,
+		}
+	}
+	if e.stack != 0 {
+		if g.stacks == nil {
+			g.stacks = map[Stack]tally{}
+		}
+		k := Stack{PID: e.pid, Number: e.stack}
+		g.stacks[k] = tally{g.stacks[k].n + 1, e.ownerSeen}
 	}
 	if e.age < 0 {
 		return
@@ -112,6 +148,12 @@ func (g *Group) finish() {
 		g.Median = g.ages[g.Ages/2]
 	}
 	g.ages = nil
+	for s, t := range g.stacks {
+		if t.n > g.Stacked || t.n == g.Stacked && cmp.Or(cmp.Compare(s.PID, g.Stack.PID), cmp.Compare(s.Number, g.Stack.Number)) < 0 {
+			g.Stack, g.Stacked, g.StackSeen = s, t.n, t.seen
+		}
+	}
+	g.stacks = nil
 	slices.Sort(g.FDs)
 	g.FDs = slices.Clip(slices.Clone(g.FDs[:min(len(g.FDs), MaxFDs)]))
 }

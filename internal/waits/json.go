@@ -9,6 +9,7 @@ import (
 
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/printable"
+	"github.com/tcpwatch/tcpwatch/internal/track"
 )
 
 // The public form of a Report: one object.
@@ -57,6 +58,12 @@ type groupJSON struct {
 	FDs     []int32     `json:"fds,omitempty"`
 	Holding int         `json:"fd_count,omitempty"`
 	Example exampleJSON `json:"example"`
+	Stack   *stackJSON  `json:"stack,omitempty"`
+}
+
+type stackJSON struct {
+	Count  int      `json:"count"`
+	Frames []string `json:"frames"`
 }
 
 type exampleJSON struct {
@@ -66,8 +73,25 @@ type exampleJSON struct {
 	Raddr  string `json:"raddr"`
 	Rport  uint16 `json:"rport"`
 
+	FD       *int32 `json:"fd,omitempty"`
+	Age      *int64 `json:"in_state_ns,omitempty"`
+	AtLeast  bool   `json:"at_least,omitempty"`
 	Received *int64 `json:"last_received_ns,omitempty"`
 	Sent     *int64 `json:"last_sent_ns,omitempty"`
+
+	Holders []holderJSON `json:"holders,omitempty"`
+	History []stepJSON   `json:"history,omitempty"`
+}
+
+type holderJSON struct {
+	PID  uint32 `json:"pid,omitempty"`
+	Comm string `json:"comm"`
+	FD   int32  `json:"fd"`
+}
+
+type stepJSON struct {
+	State string  `json:"state"`
+	Mono  *uint64 `json:"mono_ns,omitempty"` // when it was entered; none if that was not seen
 }
 
 type pressureJSON struct {
@@ -158,17 +182,50 @@ func (g *Group) json() groupJSON {
 	if x.Cookie != 0 {
 		out.Example.Cookie = strconv.FormatUint(x.Cookie, 16)
 	}
+	if x.Age >= 0 {
+		out.Example.Age, out.Example.AtLeast = &x.Age, x.AtLeast
+	}
 	if x.Received >= 0 {
 		out.Example.Received = &x.Received
 	}
 	if x.Sent >= 0 {
 		out.Example.Sent = &x.Sent
 	}
+	out.Example.FD, out.Example.Holders, out.Example.History = fdJSON(x.FD), holdersJSON(x.Holders), historyJSON(x.History)
+	if g.Frames != nil {
+		out.Stack = &stackJSON{g.Stacked, g.Frames}
+	}
 	if k.Family != 0 {
 		out.Raddr = address(k.Family, &k.Raddr)
 	}
 	if g.Ages > 0 {
 		out.Oldest, out.Median = &g.Oldest, &g.Median
+	}
+	return out
+}
+
+func fdJSON(fd int32) *int32 {
+	if fd < 0 {
+		return nil
+	}
+	return &fd
+}
+
+func holdersJSON(holders []events.Owner) (out []holderJSON) {
+	for i := range holders {
+		h := &holders[i]
+		out = append(out, holderJSON{h.PID, printable.Comm(&h.Comm), h.FD})
+	}
+	return out
+}
+
+func historyJSON(steps []track.Step) (out []stepJSON) {
+	for i := range steps {
+		step := stepJSON{State: steps[i].State.String()}
+		if steps[i].Time != 0 {
+			step.Mono = &steps[i].Time
+		}
+		out = append(out, step)
 	}
 	return out
 }

@@ -150,6 +150,19 @@ func (r *Report) Limit(top int) {
 	r.Listeners = r.Listeners[:min(len(r.Listeners), top)]
 }
 
+// Leaks yields the groups that hold on to connections which are over, or half so:
+// those of which it is asked where they come from.
+func (r *Report) Leaks(yield func(*Group) bool) {
+	for _, s := range []Section{CloseWait, Held} {
+		groups := r.Sections[s].Groups
+		for i := range groups {
+			if !yield(&groups[i]) {
+				return
+			}
+		}
+	}
+}
+
 type groupKey struct {
 	Section
 	Key
