@@ -267,7 +267,8 @@ func (t *inspection) ports(now uint64) []waits.Pressure {
 	if t.limits.Pressure == 0 || t.session.live == nil {
 		return nil
 	}
-	c := waits.New(waits.Options{Settings: settingsOf()})
+	a := newAdministration()
+	c := waits.New(waits.Options{Settings: a.settings, Bound: a.bound})
 	t.table.Inventory(now, &sifted{filter: t.filter, to: c})
 	return c.Report(now).Pressure
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/cgroup"
-	"github.com/tcpwatch/tcpwatch/internal/diag"
 	"github.com/tcpwatch/tcpwatch/internal/filter"
 	"github.com/tcpwatch/tcpwatch/internal/found"
 	"github.com/tcpwatch/tcpwatch/internal/netns"
@@ -120,6 +119,12 @@ type waitsTeller struct {
 	epoch   int64
 }
 
+// ask has settings read again: an administrator may have changed them.
+func (t *waitsTeller) ask() {
+	a := newAdministration()
+	t.options.Settings, t.options.Bound = a.settings, a.bound
+}
+
 // write writes one Report in the form that was asked for.
 func (t *waitsTeller) write(r *waits.Report) error {
 	switch t.o.output {
@@ -156,7 +161,7 @@ func (t *waitsTeller) once(ctx context.Context) error {
 	defer snapshot.Close()
 	t.epoch = epoch(t.env)
 	t.filter.Self = uint32(os.Getpid())
-	t.options.Settings = settingsOf()
+	t.ask()
 	c := waits.New(t.options)
 	sift := &sifted{filter: t.filter, to: c}
 	if t.options.By == waits.ByContainer || t.filter.AsksProcess() {
@@ -230,7 +235,7 @@ func (t *waitsTeller) follow(ctx context.Context) error {
 	defer s.close()
 	t.epoch = s.epoch
 	t.filter.ResetReason = s.resetReason
-	t.options.Settings = settingsOf()
+	t.ask()
 	owners := s.owners(ownerFlags{}, t.filter)
 	owners.await = owners.await || t.options.By == waits.ByContainer
 	refused := waits.Failures{}
@@ -263,7 +268,7 @@ func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, 
 		}
 		options := t.options
 		if reports++; reports%afresh == 0 {
-			t.options.Settings = settingsOf()
+			t.ask()
 		}
 		options.Top = 0 // the meter wants to know all
 		c := waits.New(options)
@@ -337,46 +342,4 @@ func (t *waitsTeller) redraw(r *waits.Report) error {
 		}
 	}
 	return t.write(r)
-}
-
-// settingsOf returns a function that reads a namespace's settings, each once in a
-// while.
-func settingsOf() func(uint32) *waits.Settings {
-	known := map[uint32]*waits.Settings{}
-	shows := diag.ShowsBound()
-	return func(inum uint32) *waits.Settings {
-		if s, ok := known[inum]; ok {
-			return s
-		}
-		known[inum] = readSettings(inum, shows)
-		return known[inum]
-	}
-}
-
-// readSettings returns nil where the namespace cannot be entered.
-func readSettings(inum uint32, showsBound bool) (settings *waits.Settings) {
-	read := func() (err error) {
-		if settings, err = waits.ReadSettings(os.DirFS("/proc/sys/net/ipv4")); err != nil {
-			return err
-		}
-		if showsBound {
-			settings.Bound, err = diag.Bound()
-			settings.BoundKnown = err == nil
-		}
-		return nil
-	}
-	if own, err := netns.Self(); err == nil && own.Inum == inum {
-		_ = read()
-		return settings
-	}
-	all, _, err := netns.List()
-	if err != nil {
-		return nil
-	}
-	for _, ns := range all {
-		if ns.Inum == inum {
-			_ = ns.In(read)
-		}
-	}
-	return settings
 }

@@ -20,16 +20,20 @@ const AllStates = ^uint32(0)
 // before, no dump shows these).
 const boundInactive = 13
 
-// Dump hands each TCP socket of a family in one of the states (bits of 1 << state)
-// to each, as struct inet_diag_msg, in the calling thread's network namespace. each
-// must not keep it.
-func Dump(family uint8, states uint32, each func(socket []byte)) (err error) {
+// Dump hands each TCP socket, of IPv4 and IPv6, in one of the states (bits of
+// 1 << state) to each, as struct inet_diag_msg, in the calling thread's network
+// namespace. each must not keep it.
+//
+// The kernel walks its whole table of sockets, which all namespaces share, for each
+// dump: the older request asks for both families at once (inet_diag_dump_compat, 5.8
+// to 7.1).
+func Dump(states uint32, each func(socket []byte)) (err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return fmt.Errorf("dump sockets: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	if err := unix.Sendto(fd, request(family, states), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, request(states), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("dump sockets: %w", err)
 	}
 	buf := make([]byte, 64<<10)
@@ -47,16 +51,17 @@ func Dump(family uint8, states uint32, each func(socket []byte)) (err error) {
 	}
 }
 
-// request is struct nlmsghdr and struct inet_diag_req_v2.
-func request(family uint8, states uint32) []byte {
-	const sizeofRequest = 56
+// tcpDiag is TCPDIAG_GETSOCK, the kind of the older request and of its answers.
+const tcpDiag = 18
+
+// request is struct nlmsghdr and struct inet_diag_req.
+func request(states uint32) []byte {
+	const sizeofRequest, idiagStates = 60, 52
 	b := make([]byte, unix.NLMSG_HDRLEN+sizeofRequest)
 	binary.NativeEndian.PutUint32(b, uint32(len(b)))
-	binary.NativeEndian.PutUint16(b[4:], unix.SOCK_DIAG_BY_FAMILY)
+	binary.NativeEndian.PutUint16(b[4:], tcpDiag)
 	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	request := b[unix.NLMSG_HDRLEN:]
-	request[0], request[1] = family, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(request[4:], states)
+	binary.NativeEndian.PutUint32(b[unix.NLMSG_HDRLEN+idiagStates:], states)
 	return b
 }
 
@@ -78,7 +83,7 @@ func parse(b []byte, each func([]byte)) (done bool, err error) {
 			}
 			errno := unix.Errno(-int32(binary.NativeEndian.Uint32(payload)))
 			return true, os.NewSyscallError("sock_diag", errno)
-		case unix.SOCK_DIAG_BY_FAMILY:
+		case tcpDiag:
 			each(payload)
 		}
 		b = b[min(len(b), (size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
@@ -87,20 +92,49 @@ func parse(b []byte, each func([]byte)) (done bool, err error) {
 }
 
 // Bound returns the ports of the calling thread's network namespace that are only
-// bound, each once. Where ShowsBound says no, there are none.
-func Bound() (ports []uint16, err error) {
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		err := Dump(family, 1<<boundInactive, func(socket []byte) {
-			if port, ok := portOf(socket); ok {
-				ports = append(ports, port)
-			}
-		})
-		if err != nil {
-			return nil, err
+// bound, each once, and whether this kernel shows them: it binds one itself, and
+// looks for it.
+func Bound() (ports []uint16, shown bool, err error) {
+	own, port, err := bind()
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { err = errors.Join(err, unix.Close(own)) }()
+	others := 0 // of our port: SO_REUSEADDR lets many have one
+	err = Dump(1<<boundInactive, func(socket []byte) {
+		switch found, ok := portOf(socket); {
+		case !ok:
+		case found == port:
+			others++
+		default:
+			ports = append(ports, found)
 		}
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if others > 1 {
+		ports = append(ports, port)
 	}
 	slices.Sort(ports)
-	return slices.Compact(ports), nil
+	return slices.Compact(ports), others > 0, nil
+}
+
+// bind binds a socket to a port that the kernel chooses.
+func bind() (fd int, port uint16, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, 0, fmt.Errorf("bind a port: %w", err)
+	}
+	err = unix.Bind(fd, &unix.SockaddrInet4{})
+	var name unix.Sockaddr
+	if err == nil {
+		name, err = unix.Getsockname(fd)
+	}
+	if err != nil {
+		return -1, 0, errors.Join(fmt.Errorf("bind a port: %w", err), unix.Close(fd))
+	}
+	return fd, uint16(name.(*unix.SockaddrInet4).Port), nil
 }
 
 func portOf(socket []byte) (port uint16, ok bool) {
@@ -109,23 +143,4 @@ func portOf(socket []byte) (port uint16, ok bool) {
 		return 0, false
 	}
 	return binary.BigEndian.Uint16(socket[idiagSport:]), true
-}
-
-// ShowsBound reports whether this kernel's dumps show sockets that are only bound:
-// it binds one, and looks for it.
-func ShowsBound() bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	if unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}) != nil {
-		return false
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		return false
-	}
-	ports, err := Bound()
-	return err == nil && slices.Contains(ports, uint16(name.(*unix.SockaddrInet4).Port))
 }

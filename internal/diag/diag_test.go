@@ -25,7 +25,7 @@ func message(kind uint16, payload ...byte) []byte {
 }
 
 func TestParse(t *testing.T) {
-	socket := message(unix.SOCK_DIAG_BY_FAMILY, 1, 2, 3)
+	socket := message(tcpDiag, 1, 2, 3)
 	refusal := binary.NativeEndian.AppendUint32(nil, ^uint32(unix.EPERM)+1)
 	tests := map[string]struct {
 		messages []byte
@@ -39,7 +39,7 @@ func TestParse(t *testing.T) {
 		"a refusal without cause": {message(unix.NLMSG_ERROR), false, "error message of 16 bytes"},
 		"a length of 0":           {make([]byte, 16), false, "message of 0 bytes"},
 		"longer than it is":       {socket[:18], false, "message of 19 bytes in 18"},
-		"a rest":                  {append(message(unix.SOCK_DIAG_BY_FAMILY), 1, 2, 3), false, ""},
+		"a rest":                  {append(message(tcpDiag), 1, 2, 3), false, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -61,21 +61,12 @@ func TestParse(t *testing.T) {
 // The kernel is not trusted to send whole messages either.
 func FuzzParse(f *testing.F) {
 	f.Add(message(unix.NLMSG_DONE, 0, 0, 0, 0))
-	f.Add(append(message(unix.SOCK_DIAG_BY_FAMILY, 9), message(unix.NLMSG_ERROR, 1, 2, 3, 4)...))
+	f.Add(append(message(tcpDiag, 9), message(unix.NLMSG_ERROR, 1, 2, 3, 4)...))
 	f.Fuzz(func(t *testing.T, b []byte) { _, _ = parse(b, func(socket []byte) { portOf(socket) }) })
 }
 
 // A port that is only bound is found where the kernel shows it, and gone after.
 func TestBound(t *testing.T) {
-	if !ShowsBound() {
-		if release(t) >= 6.08 {
-			t.Errorf("Linux %.2f does not show what is only bound", release(t))
-		}
-		if ports, err := Bound(); err != nil || len(ports) > 0 {
-			t.Errorf("ports %v, %v; want none before Linux 6.8", ports, err)
-		}
-		return
-	}
 	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -89,14 +80,51 @@ func TestBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := uint16(name.(*unix.SockaddrInet6).Port)
-	if ports, err := Bound(); err != nil || !slices.Contains(ports, port) {
-		t.Errorf("ports %v, %v; want %d among them", ports, err, port)
+	ports, shown, err := Bound()
+	if err != nil || slices.Contains(ports, port) != shown {
+		t.Errorf("ports %v, %v, %v; want %d among them", ports, shown, err, port)
+	}
+	if version := release(t); version >= 6.08 && !shown {
+		t.Errorf("Linux %.2f does not show what is only bound", version)
 	}
 	if err := unix.Listen(fd, 1); err != nil {
 		t.Fatal(err)
 	}
-	if ports, err := Bound(); err != nil || slices.Contains(ports, port) {
+	if ports, _, err := Bound(); err != nil || slices.Contains(ports, port) {
 		t.Errorf("ports %v, %v; want %d not among them: somebody listens", ports, err, port)
+	}
+}
+
+// One dump has the sockets of both families.
+func TestDumpHasBothFamilies(t *testing.T) {
+	const listening = 1 << 10
+	want := map[uint16]bool{}
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		if err := unix.Listen(fd, 1); err != nil {
+			t.Fatal(err)
+		}
+		name, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch a := name.(type) {
+		case *unix.SockaddrInet4:
+			want[uint16(a.Port)] = true
+		case *unix.SockaddrInet6:
+			want[uint16(a.Port)] = true
+		}
+	}
+	err := Dump(listening, func(socket []byte) {
+		port, _ := portOf(socket)
+		delete(want, port)
+	})
+	if err != nil || len(want) > 0 {
+		t.Errorf("ports %v are missing, %v", want, err)
 	}
 }
 

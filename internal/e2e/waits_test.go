@@ -21,6 +21,7 @@ import (
 // report is what waits -o json prints, as far as the tests look at it.
 type report struct {
 	Mono     uint64 `json:"mono_ns"`
+	Sockets  int
 	Sections map[string]struct {
 		Count  int
 		Groups []waitGroup

@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -269,5 +272,53 @@ func (w *waitScene) comparePorts(r *report, port uint16) {
 	}
 	if routes != 4 {
 		t.Errorf("%d routes: %+v", routes, r.Ports)
+	}
+}
+
+// manySockets is in TestWaitsManySockets; TCPWATCH_SOCKETS=500000 asks for what a
+// large host has.
+func manySockets(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("TCPWATCH_SOCKETS")
+	if text == "" {
+		return kerneltest.Load(60_000)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("TCPWATCH_SOCKETS=%q: want a number", text)
+	}
+	return n
+}
+
+// However many sockets there are, the answer comes soon, and in little memory.
+func TestWaitsManySockets(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	const within, memory = 1500 * time.Millisecond, 200 << 20
+	n := manySockets(t)
+	ns := namedNetns(t)
+	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 62000")
+	ns.Sysctl("net/ipv4/tcp_max_tw_buckets", "2000000")
+	ns.Sysctl("net/ipv4/tcp_tw_reuse", "0")
+	ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: n}) })
+	cmd := exec.Command(kerneltest.BuildTcpwatch(t), "waits", "-o", "json")
+	began := time.Now()
+	out, err := cmd.Output()
+	took := time.Since(began)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	t.Logf("%d sockets: %v, of which %v of processor, and %d MiB", r.Sockets, took.Round(time.Millisecond),
+		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Round(time.Millisecond), rss>>20)
+	if r.Sections["time_wait"].Count < n*9/10 {
+		t.Errorf("%d in TIME_WAIT, want %d", r.Sections["time_wait"].Count, n)
+	}
+	if took > within || rss > memory {
+		t.Errorf("it took %v and %d MiB, want at most %v and %d", took, rss>>20, within, memory>>20)
 	}
 }

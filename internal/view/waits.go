@@ -277,7 +277,7 @@ func (v *Waits) ports(b *strings.Builder, r *waits.Report) {
 	worst := &r.Pressure[0]
 	for i := range r.Spaces {
 		if s := &r.Spaces[i]; s.Netns == worst.Netns && s.Settings != nil {
-			if !s.Settings.BoundKnown {
+			if !s.BoundKnown {
 				b.WriteString("  Ports that are only bound, to no peer, are not counted: the kernel shows them from 6.8 on.\n")
 			}
 			v.advice(b, worst.Advice(s.Settings))

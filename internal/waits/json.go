@@ -266,11 +266,11 @@ func (s *Space) json() spaceJSON {
 	if s.Counted {
 		out.Overflow = &s.Overflow
 	}
+	if bound := len(s.Bound); s.BoundKnown {
+		out.Bound = &bound
+	}
 	if t := s.Settings; t != nil {
 		out.PortLow, out.PortHigh, out.Reserved, out.MaxBuckets, out.TWReuse = t.PortLow, t.PortHigh, t.Reserved, t.MaxTWBuckets, &t.TWReuse
-		if bound := len(t.Bound); t.BoundKnown {
-			out.Bound = &bound
-		}
 	}
 	return out
 }

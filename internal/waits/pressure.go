@@ -42,6 +42,9 @@ type Space struct {
 	TimeWait int       // mini-sockets in TIME_WAIT or FIN_WAIT2
 	Overflow uint64    // how often there was no room for one (TCPTimeWaitOverflow); see Counted
 	Counted  bool      // Overflow is known
+	// Bound are the ports that are only bound, if BoundKnown: see Options.Bound.
+	Bound      []uint16
+	BoundKnown bool
 }
 
 // Route is a destination and the source address of the connections to it.
@@ -109,20 +112,10 @@ func (c *Collector) spaces() map[uint32]*Space {
 }
 
 func (p ports) pressure(spaces map[uint32]*Space, listening map[door]*Listener) (all []Pressure) {
-	taken := map[uint32]int{} // by listeners, or only bound: connect() passes them by
+	taken := map[uint32]int{} // by listeners: connect() passes them by
 	for d := range listening {
 		if s := spaces[d.netns]; s != nil && s.Settings != nil && s.Settings.ephemeral(d.port) {
 			taken[d.netns]++
-		}
-	}
-	for netns, s := range spaces {
-		if s.Settings == nil {
-			continue
-		}
-		for _, number := range s.Settings.Bound {
-			if s.Settings.ephemeral(number) && listening[door{netns, number}] == nil {
-				taken[netns]++
-			}
 		}
 	}
 	for k, used := range p {
@@ -150,11 +143,44 @@ func (p ports) pressure(spaces map[uint32]*Space, listening map[door]*Listener) 
 			all = append(all, one)
 		}
 	}
+	sortPressure(all)
+	return all
+}
+
+func sortPressure(all []Pressure) {
 	slices.SortFunc(all, func(a, b Pressure) int {
 		return cmp.Or(cmp.Compare(b.Ratio(), a.Ratio()), cmp.Compare(b.Used, a.Used), cmp.Compare(a.Netns, b.Netns),
 			slices.Compare(a.Dest[:], b.Dest[:]), cmp.Compare(a.Port, b.Port), slices.Compare(a.Source[:], b.Source[:]))
 	})
-	return all
+}
+
+// lessBound takes the ports that are only bound off those that there are to choose
+// from: connect() passes them by, too.
+func (c *Collector) lessBound(all []Pressure, spaces map[uint32]*Space) {
+	if c.options.Bound == nil {
+		return
+	}
+	taken := map[uint32]int{}
+	for i := range all {
+		netns := all[i].Netns
+		if _, asked := taken[netns]; !asked {
+			s := spaces[netns]
+			s.Bound, s.BoundKnown = c.options.Bound(netns)
+			taken[netns] = c.boundOnly(s)
+		}
+		all[i].Usable -= taken[netns]
+	}
+	sortPressure(all)
+}
+
+// boundOnly counts the ports of s that connect() could choose, were they not bound.
+func (c *Collector) boundOnly(s *Space) (n int) {
+	for _, number := range s.Bound {
+		if s.Settings.ephemeral(number) && c.listening[door{s.Netns, number}] == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // reusable reports whether connect() may take over a mini-socket of that age, if

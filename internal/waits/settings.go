@@ -17,12 +17,9 @@ type Settings struct {
 	TWReuse           int   // tcp_tw_reuse: 0 no, 1 yes, 2 on loopback only
 	TWReuseDelay      int64 // tcp_tw_reuse_delay in ns; a second before Linux 6.14
 	Timestamps        int   // tcp_timestamps
-	// Bound are the ports that are only bound, if BoundKnown (Linux 6.8).
-	Bound        []uint16
-	BoundKnown   bool
-	MaxTWBuckets int   // tcp_max_tw_buckets
-	FinTimeout   int64 // tcp_fin_timeout in ns
-	SYNRetries   int   // tcp_syn_retries
+	MaxTWBuckets      int   // tcp_max_tw_buckets
+	FinTimeout        int64 // tcp_fin_timeout in ns
+	SYNRetries        int   // tcp_syn_retries
 }
 
 type portRange struct{ low, high uint16 }

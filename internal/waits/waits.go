@@ -18,6 +18,10 @@ type Options struct {
 	Top int
 	// Settings returns those of a network namespace, nil if they cannot be read.
 	Settings func(netns uint32) *Settings
+	// Bound returns the ports of a network namespace that are only bound, and whether
+	// that is known (Linux 6.8). It is asked for the namespaces whose connections take
+	// ports, the most pressing first.
+	Bound func(netns uint32) (ports []uint16, known bool)
 }
 
 // Collector is a Sink of one inventory, out of which it makes a Report.
@@ -119,6 +123,7 @@ func (c *Collector) Report(time uint64) *Report {
 		g.add(e)
 	}
 	r.Pressure = ports.pressure(spaces, c.listening)
+	c.lessBound(r.Pressure, spaces)
 	r.Listeners = c.waitedFor()
 	for s := range r.Sections {
 		r.Sections[s] = part(Section(s), groups)

@@ -198,11 +198,17 @@ func TestPressure(t *testing.T) {
 		{"reuse without timestamps", map[string]string{"tcp_tw_reuse": "1\n", "tcp_timestamps": "0\n"}, 60, 0, 99, "tcp_timestamps"},
 		{"reuse on loopback only", map[string]string{"tcp_tw_reuse": "2\n"}, 60, 0, 99, "tcp_tw_reuse is 2"},
 		{"later", map[string]string{"tcp_tw_reuse": "1\n", "tcp_tw_reuse_delay": "30000\n"}, 60, 0, 99, "widen"},
+		{"only bound", nil, 60, 0, 97, "tcp_tw_reuse is 0"},
 		{"reserved", map[string]string{"ip_local_reserved_ports": "1000-1004,3000\n"}, 55, 0, 94, "tcp_tw_reuse is 0"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			s := newScene(t, Options{}, c.changes)
+			s := newScene(t, Options{Bound: func(uint32) ([]uint16, bool) {
+				if c.name != "only bound" {
+					return nil, true
+				}
+				return []uint16{80, 1080, 1081, 1099}, true
+			}}, c.changes)
 			s.row(model.Listen, 1099, 0)
 			s.row(model.Established, 1099, 443) // its child, whatever the peer's port
 			s.row(model.Established, 900, 443)  // bound below the range
