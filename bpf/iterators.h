@@ -49,7 +49,7 @@ int inventory(struct bpf_iter__tcp *ctx)
 			if (!tp)
 				return 0;
 			struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-			fill_full(&e, sk, tp);
+			fill_full(&e, tp);
 			if (e.state == TCP_LISTEN)
 				fill_syn_queue(&e, sk, tp);
 			else
@@ -137,7 +137,7 @@ static __always_inline bool fill_holder(struct bpf_iter_meta *meta, struct event
 	struct tcp_sock *tp = tcp_of(sk);
 	if (!tp)
 		return false;
-	fill_full(e, sk, tp);
+	fill_full(e, tp);
 	if (!e->cookie && has_cookie_helper)
 		e->cookie = bpf_get_socket_cookie(sk);
 	if (e->state == TCP_LISTEN)

@@ -77,8 +77,12 @@ static __always_inline __u32 flags_of(struct sock *sk, struct tcp_sock *tp)
 	return flags;
 }
 
-static __always_inline void fill_sock(struct event *e, struct sock *sk, struct tcp_sock *tp)
+/* All by way of tp: for each pointer read from an argument of a tracepoint, which it
+ * trusts, the verifier searches all types of the kernel four times by name (6.3 on). */
+static __always_inline void fill_sock(struct event *e, struct tcp_sock *tp)
 {
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+
 	fill_common(e, &sk->__sk_common);
 	e->bytes_acked = tp->bytes_acked;
 	e->bytes_received = tp->bytes_received;
@@ -161,9 +165,11 @@ static __always_inline __u64 msk_of(struct tcp_sock *tp)
 	return (__u64)peek(subflow, conn);
 }
 
-static __always_inline void fill_full(struct event *e, struct sock *sk, struct tcp_sock *tp)
+static __always_inline void fill_full(struct event *e, struct tcp_sock *tp)
 {
-	fill_sock(e, sk, tp);
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+
+	fill_sock(e, tp);
 	e->flags &= ~FLAG_OWNED; /* current is tcpwatch */
 	e->state = sk->__sk_common.skc_state;
 	if (e->state == TCP_LISTEN)

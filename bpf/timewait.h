@@ -36,8 +36,8 @@ struct tw_range {
 	__u32 what;
 };
 
-/* Set by the loader; all 0 where /proc/kallsyms hides addresses. */
-const volatile struct tw_range tw_ranges[TW_RANGES];
+/* Set by the loader before it attaches; all 0 where /proc/kallsyms hides addresses. */
+volatile struct tw_range tw_ranges[TW_RANGES];
 
 static __always_inline bool of_mini(struct timer_list *timer)
 {

@@ -199,9 +199,10 @@ const lastWords = 200 * time.Millisecond
 
 // awaitEnds waits until no socket of the command is in the middle of its end.
 func (t *inspection) awaitEnds(ctx context.Context, w *watch.Watch) {
-	const pause = 5 * time.Millisecond
+	const pause = 2 * time.Millisecond
+	ended := bootTime()
 	for until := time.Now().Add(lastWords); time.Now().Before(until); time.Sleep(pause) {
-		now, open, upTo := bootTime(), false, uint64(0)
+		open, upTo := false, uint64(0)
 		err := w.Ask(ctx, func(table *track.Table) {
 			upTo = table.Time()
 			for _, row := range table.Rows(nil) {
@@ -210,7 +211,7 @@ func (t *inspection) awaitEnds(ctx context.Context, w *watch.Watch) {
 				}
 			}
 		})
-		if err != nil || !open && upTo+uint64(pause) >= now {
+		if err != nil || !open && upTo >= ended {
 			return
 		}
 	}

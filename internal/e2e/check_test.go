@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
@@ -122,6 +123,22 @@ func others(addr string) {
 	_, _ = c.Write([]byte{1})
 	_, _ = c.Read(make([]byte, 1))
 	_ = c.Close()
+}
+
+// As a step of somebody's build it costs little: 0.2 s on an idle machine, where
+// this asks for no more than ten times that.
+func TestCheckCostsLittle(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	ns := newNetns(t)
+	checkOnce(t, ns, "--", "true") // the binary is read, and built
+	began := time.Now()
+	_, stderr, code := checkOnce(t, ns, "--", "true")
+	took := time.Since(began)
+	if most := kerneltest.Within(2 * time.Second); code != 0 || took > most {
+		t.Errorf("exit code %d after %v, want 0 within %v: %s", code, took, most, stderr)
+	}
+	t.Logf("check took %v", took)
 }
 
 // Where events were lost, nothing is proven.

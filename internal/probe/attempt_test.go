@@ -13,7 +13,8 @@ import (
 // on every kernel.
 func TestTypesTellTheTruth(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	kernel, err := btf.LoadKernelSpec()
+	types := btf.NewCache()
+	kernel, err := types.Kernel()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func TestTypesTellTheTruth(t *testing.T) {
 				t.Logf("%s, and no program can tell", read)
 				return
 			}
-			if tried := row.try(); tried != read {
+			if tried := row.try(types); tried != read {
 				t.Errorf("the types say %s, a program %s", read, tried)
 			}
 		})
@@ -51,7 +52,8 @@ func TestTypesWithoutFunctionsCannotTell(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel, err := btf.LoadKernelSpec()
+	types := btf.NewCache()
+	kernel, err := types.Kernel()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func TestTypesWithoutFunctionsCannotTell(t *testing.T) {
 			t.Errorf("%v: %v", which, got)
 		}
 	}
-	if got, want := probeFeatures(empty).Answers[CookieHelper], probeFeatures(kernel).Answers[CookieHelper]; got != want {
+	if got, want := probeFeatures(empty, types).Answers[CookieHelper], probeFeatures(kernel, types).Answers[CookieHelper]; got != want {
 		t.Errorf("asked in place of the types, the kernel says %v, want %v", got, want)
 	}
 }

@@ -63,7 +63,7 @@ func featureFacts(t *testing.T) (facts []kerneldoc.Feature) {
 		row := &features[i]
 		fact := kerneldoc.Feature{Name: row.name, Since: row.since, Types: row.read(kernel).String(), Instead: row.consequence()}
 		if row.attempt != nil {
-			fact.Program = row.try().String()
+			fact.Program = row.try(btf.NewCache()).String()
 		}
 		facts = append(facts, fact)
 	}

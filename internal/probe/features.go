@@ -40,7 +40,7 @@ type feature struct {
 
 	constant string                 // of the programs, "" if they do not ask
 	read     func(*btf.Spec) Answer // from the kernel's types
-	attempt  func() error           // loads a program that needs it; nil if none can tell
+	attempt  func(*btf.Cache) error // loads a program that needs it; nil if none can tell
 }
 
 // features never ask for a version: distributions port features back.
@@ -111,11 +111,11 @@ type Features struct {
 func (f *Features) Has(which Feature) bool { return f.Answers[which] == Yes }
 
 // probeFeatures asks the kernel's types, and where they do not tell, the kernel.
-func probeFeatures(kernel *btf.Spec) Features {
+func probeFeatures(kernel *btf.Spec, types *btf.Cache) Features {
 	f := readFeatures(kernel)
 	for i := range features {
 		if f.Answers[i] == CannotTell {
-			f.Answers[i] = features[i].try()
+			f.Answers[i] = features[i].try(types)
 		}
 	}
 	return f

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf/btf"
+
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
 
@@ -99,9 +101,9 @@ func TestResetReasonNames(t *testing.T) {
 // a feature. What the probe under test says of it does not count.
 func needs(t *testing.T, which Feature) {
 	t.Helper()
-	switch row := &features[which]; row.try() {
+	switch row := &features[which]; row.try(btf.NewCache()) {
 	case No:
-		kerneltest.SkipProved(t, "the kernel lacks "+row.since, row.attempt())
+		kerneltest.SkipProved(t, "the kernel lacks "+row.since, row.attempt(btf.NewCache()))
 	case CannotTell:
 		t.Fatalf("cannot tell whether the kernel has %s", row.since)
 	}

@@ -1,11 +1,14 @@
 package probe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math/bits"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -122,15 +125,18 @@ func Load(o Options) (*Probe, error) {
 
 // loadHere loads with the types that the calling thread finds at BTFPath.
 func loadHere(o Options) (_ *Probe, err error) {
-	kernel, err := btf.LoadKernelSpec()
+	functions := findFunctions(&o)
+	defer func() { <-functions.done }()
+	types := btf.NewCache() // decoding them takes longer than loading any program
+	kernel, err := types.Kernel()
 	if err != nil {
 		return nil, fmt.Errorf("load kernel BTF: %w", err)
 	}
-	p := &Probe{options: o, Features: probeFeatures(kernel), iters: map[string]*link.Iter{}}
+	p := &Probe{options: o, Features: probeFeatures(kernel, types), iters: map[string]*link.Iter{}}
 	if o.without != nil {
 		o.without(&p.Features)
 	}
-	p.readsMemory = tryReadMemory() == nil
+	p.readsMemory = tryReadMemory(types) == nil
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -140,11 +146,7 @@ func loadHere(o Options) (_ *Probe, err error) {
 	if err != nil {
 		return nil, err
 	}
-	handler, err := p.findTimers(spec)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.loadCollection(spec); err != nil {
+	if err := p.load(spec, types); err != nil {
 		return nil, err
 	}
 	if o.BTF != "" { // the kernel may read its own types only for the first program
@@ -156,6 +158,10 @@ func loadHere(o Options) (_ *Probe, err error) {
 		return nil, fmt.Errorf("map counters: %w", err)
 	}
 	if err := p.attach(); err != nil {
+		return nil, err
+	}
+	handler, err := p.findTimers(functions)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := p.startTimers(handler); err != nil {
@@ -185,7 +191,7 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 	}
 	for _, prog := range programs {
 		switch {
-		case p.options.InventoryOnly, prog.timers && !p.wantsTimers(), prog.stacks && !p.options.Stacks:
+		case p.options.InventoryOnly, prog.timers && !p.options.wantTimers(), prog.stacks && !p.options.Stacks:
 			delete(spec.Programs, prog.name)
 		case !p.Features.Hooks[prog.hook]:
 			if prog.required {
@@ -265,22 +271,59 @@ func tick() uint64 {
 	return uint64(ts.Nano())
 }
 
-// loadCollection loads the programs; one that the kernel refuses and that is
-// not required becomes a stated loss.
-func (p *Probe) loadCollection(spec *ebpf.CollectionSpec) error {
+// load loads the maps, and then the programs, in three parts side by side.
+func (p *Probe) load(spec *ebpf.CollectionSpec, types *btf.Cache) (err error) {
+	mapsOnly := spec.Copy()
+	clear(mapsOnly.Programs)
+	if p.coll, err = ebpf.NewCollectionWithOptions(mapsOnly, ebpf.CollectionOptions{Cache: types}); err != nil {
+		return loadError(err, &p.options)
+	}
+	inventory := func(name string) bool { return slices.Contains(iterators[:], name) }
+	var parts [3]loaded
+	var done sync.WaitGroup
+	for i, among := range [len(parts)]func(name string) bool{
+		inventory, ofTimers, func(name string) bool { return !inventory(name) && !ofTimers(name) },
+	} {
+		part := spec.Copy()
+		maps.DeleteFunc(part.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return !among(name) })
+		done.Go(func() { parts[i].load(part, p.options, types, p.coll.Maps) })
+	}
+	done.Wait()
+	for i := range parts {
+		maps.Copy(p.coll.Programs, parts[i].programs)
+		p.Losses = append(p.Losses, parts[i].losses...)
+		err = cmp.Or(err, parts[i].err)
+	}
+	return err
+}
+
+// loaded is a part of the programs, which the kernel took, and what is not seen for
+// those that it did not.
+type loaded struct {
+	programs map[string]*ebpf.Program
+	losses   []Loss
+	err      error
+}
+
+// load loads the programs of spec with maps that are there; one that the kernel refuses
+// and that is not required becomes a stated loss.
+func (l *loaded) load(spec *ebpf.CollectionSpec, o Options, types *btf.Cache, maps map[string]*ebpf.Map) {
 	for {
 		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-			Programs: ebpf.ProgramOptions{LogLevel: p.options.verifier},
+			Programs: ebpf.ProgramOptions{LogLevel: o.verifier}, Cache: types, MapReplacements: maps,
 		})
 		if err == nil {
-			p.coll = coll
-			return nil
+			l.programs = coll.Programs
+			coll.Programs = nil
+			coll.Close() // its own references to the maps
+			return
 		}
 		refused := refusedProgram(spec, err)
 		if refused == nil || refused.required {
-			return loadError(err, &p.options)
+			l.err = loadError(err, &o)
+			return
 		}
-		p.lose(refused.loses, refusal(err, p.options.lockdown))
+		l.losses = append(l.losses, Loss{refused.loses, refusal(err, o.lockdown)})
 		delete(spec.Programs, refused.name)
 	}
 }

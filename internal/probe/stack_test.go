@@ -74,7 +74,7 @@ func TestStacks(t *testing.T) {
 					continue
 				}
 				delete(want, s.Role)
-				if got := functions(t, p, s.Stack); !strings.Contains(got, function+"\n") {
+				if got := functionsOn(t, p, s.Stack); !strings.Contains(got, function+"\n") {
 					t.Errorf("%v: stack %d:\n%swant %s", s.Role, s.Stack, got, function)
 				}
 				if s.Owner.Provenance != events.ProvenanceExact {
@@ -92,8 +92,8 @@ type discard struct{}
 
 func (discard) Observe(*track.Observation) {}
 
-// functions names the functions of this program on a stack, one on each line.
-func functions(t *testing.T, p *Probe, stack uint32) string {
+// functionsOn names the functions of this program on a stack, one on each line.
+func functionsOn(t *testing.T, p *Probe, stack uint32) string {
 	t.Helper()
 	addresses, err := p.Stack(stack)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
 	"github.com/tcpwatch/tcpwatch/bpf"
@@ -89,16 +88,39 @@ func twRanges(all []code) (ranges [maxTwRanges]twRange) {
 	return ranges
 }
 
-// findTimers tells the programs, before they are loaded, where the kernel's
-// functions are, and returns the address of twHandler: 0 where it is hidden.
-func (p *Probe) findTimers(spec *ebpf.CollectionSpec) (handler uint64, err error) {
-	if !p.wantsTimers() {
+// functions is where the kernel's functions are that twFunctions and twHandler name,
+// once done is closed. Finding them takes longer than loading all programs.
+type functions struct {
+	done  chan struct{}
+	found []code
+	err   error
+}
+
+// findFunctions begins to look for them, if they are wanted.
+func findFunctions(o *Options) *functions {
+	f := &functions{done: make(chan struct{})}
+	if !o.wantTimers() {
+		close(f.done)
+		return f
+	}
+	go func() {
+		defer close(f.done)
+		f.found, f.err = o.kallsyms(func(name string) bool {
+			_, ok := twFunctions[name]
+			return ok || name == twHandler
+		})
+	}()
+	return f
+}
+
+// findTimers tells the programs of timers where the kernel's functions are, and
+// returns the address of twHandler: 0 where it is hidden.
+func (p *Probe) findTimers(f *functions) (handler uint64, err error) {
+	if !p.options.wantTimers() {
 		return 0, nil
 	}
-	all, err := p.options.kallsyms(func(name string) bool {
-		_, ok := twFunctions[name]
-		return ok || name == twHandler
-	})
+	<-f.done
+	all, err := f.found, f.err
 	for _, c := range all {
 		if c.function == twHandler {
 			handler = cmp.Or(handler, c.start)
@@ -112,21 +134,23 @@ func (p *Probe) findTimers(spec *ebpf.CollectionSpec) (handler uint64, err error
 		p.lose(lifeOfTimeWait+", until an inventory has met a socket in it", why)
 		p.lose("why TIME_WAIT ended early", why)
 	}
-	if err := spec.Variables[bpf.TcpwatchVarTwRanges].Set(twRanges(all)); err != nil {
-		return 0, fmt.Errorf("set constant %s: %w", bpf.TcpwatchVarTwRanges, err)
+	if err := p.coll.Variables[bpf.TcpwatchVarTwRanges].Set(twRanges(all)); err != nil {
+		return 0, fmt.Errorf("tell programs of timers: %w", err)
 	}
 	return handler, nil
 }
 
-func (p *Probe) wantsTimers() bool {
-	return p.options.TimeWait == TimeWaitTimers && !p.options.InventoryOnly
+func (o *Options) wantTimers() bool { return o.TimeWait == TimeWaitTimers && !o.InventoryOnly }
+
+func ofTimers(name string) bool {
+	return slices.ContainsFunc(programs[:], func(p program) bool { return p.timers && p.name == name })
 }
 
 // startTimers attaches the programs, once the function of a mini-socket's timer
 // is known: handler, or if that is 0 what an inventory has met. It reports
 // whether they report from now on, and did not before.
 func (p *Probe) startTimers(handler uint64) (started bool, err error) {
-	if !p.wantsTimers() || p.TimersOn() || !p.timersLoaded() {
+	if !p.options.wantTimers() || p.TimersOn() || !p.timersLoaded() {
 		return false, nil
 	}
 	variable := p.coll.Variables[bpf.TcpwatchVarTwHandler]
