@@ -2,8 +2,10 @@ package waits
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
+	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/printable"
 )
 
@@ -42,16 +44,35 @@ var advice = [NumSections]func(*Report, *Part) string{
 		return "The last ACK of these handshakes has not come: a flood of SYNs, packets lost on the way back, or a full accept queue (see the listeners)."
 	},
 	TimeWait: func(r *Report, p *Part) string {
+		pays := whoPays(p)
 		for i := range r.Spaces {
 			if s := &r.Spaces[i]; s.Counted && s.Overflow > 0 {
 				return fmt.Sprintf("In network namespace %d there was no room for %d of them since it began (tcp_max_tw_buckets): a late segment may be taken for a new connection's.", s.Netns, s.Overflow)
 			}
 		}
 		if len(r.Pressure) > 0 && r.Pressure[0].Ratio() >= pressing {
-			return "TIME_WAIT is normal; here it takes the ports of a destination: see the ports."
+			return "TIME_WAIT is normal; here it takes the ports of a destination: see the ports" + pays + "."
 		}
-		return "TIME_WAIT is normal: a minute each, without a descriptor, and it takes nothing but a port towards one destination."
+		return "TIME_WAIT is normal: a minute each, without a descriptor, and it takes nothing but a port towards one destination" + pays + "."
 	},
+}
+
+// whoPays says which side closed first, and so waits, for most of a part.
+func whoPays(p *Part) string {
+	if len(p.Groups) == 0 {
+		return ""
+	}
+	g := &p.Groups[0]
+	side := ""
+	switch k := &g.Key; {
+	case k.Lport != 0:
+		side = fmt.Sprintf("as the server at port %d", k.Lport)
+	case k.Rport != 0:
+		side = fmt.Sprintf("as the client of %s", netip.AddrPortFrom(events.Addr(k.Family, &k.Raddr), k.Rport))
+	default:
+		return ""
+	}
+	return fmt.Sprintf("; of these %d, this side closed %d first %s", p.Count, g.Count, side)
 }
 
 // pressing is from which part of the ports on it is worth a thought.
