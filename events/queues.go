@@ -45,6 +45,19 @@ func (e *Event) HalfOpen() int64 {
 	return int64(e.BytesAcked)
 }
 
+// Handshaking returns for how long the handshake of a socket found has waited for
+// the peer, in ns since this side's first segment went, or -1 if it is none, or that
+// is not known.
+func (e *Event) Handshaking() int64 {
+	switch e.To {
+	case model.NewSynRecv:
+		return e.HalfOpen()
+	case model.SynSent:
+		return e.SinceSYN()
+	}
+	return -1
+}
+
 // Unaccepted reports whether a socket found is a connection that its listener's
 // application has not accepted yet: no application ever had it. The subflows of
 // MPTCP have no socket either.

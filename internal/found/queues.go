@@ -34,8 +34,8 @@ func (q *Queues) Observe(o *track.Observation) {
 	case ev.Kind == events.Inventory && ev.To == model.Listen:
 		q.listeners = append(q.listeners, *o)
 		return
-	case ev.Kind == events.Inventory && ev.To == model.NewSynRecv:
-		o.InState = ev.HalfOpen()
+	case ev.Kind == events.Inventory && ev.Handshaking() >= 0:
+		o.InState = ev.Handshaking()
 	case ev.Unaccepted():
 		q.waiting[localOf(ev)]++
 	}

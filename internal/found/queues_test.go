@@ -93,11 +93,12 @@ func TestAgeOfHalfOpen(t *testing.T) {
 		event(events.Inventory, 1, 0, model.NewSynRecv, func(ev *events.Event) { ev.BytesAcked = 2e9 }),
 		event(events.Inventory, 2, 0, model.NewSynRecv),
 		event(events.Inventory, 3, 0, model.Established, func(ev *events.Event) { ev.BytesAcked = 2e9 }),
+		event(events.Inventory, 4, 0, model.SynSent, func(ev *events.Event) { ev.SetAges(events.Ages{Segment: 3e9, Received: -1, Sent: -1}) }),
 	}
 	if err := New(q).Read(&snapshot{append(rows, events.Event{Kind: events.Found}), 1}); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []int64{2e9, -1, -1} {
+	for i, want := range []int64{2e9, -1, -1, 3e9} {
 		if all[i].InState != want {
 			t.Errorf("row %d: %d ns, want %d", i, all[i].InState, want)
 		}

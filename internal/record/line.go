@@ -293,7 +293,7 @@ func (l *Line) inventory(ev *events.Event) error {
 		fallthrough
 	case model.NewSynRecv:
 		ev.SndNxt, ev.RcvNxt = l.SndNxt, l.RcvNxt
-		l.halfOpen(ev)
+		l.handshaking(ev)
 	case model.Listen:
 		l.listener(ev)
 	default:

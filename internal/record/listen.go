@@ -68,8 +68,11 @@ func halfOpen(b []byte, ev *events.Event) []byte {
 	return append(b, '}')
 }
 
-// halfOpen fills ev from the line of a half-open connection found.
-func (l *Line) halfOpen(ev *events.Event) {
+// handshaking fills ev from the line of a connection found in its handshake.
+func (l *Line) handshaking(ev *events.Event) {
+	if ev.To == model.SynSent && l.InState != nil {
+		ev.SetAges(events.Ages{Segment: *l.InState, Received: -1, Sent: -1})
+	}
 	if ev.To != model.NewSynRecv {
 		return
 	}

@@ -27,7 +27,7 @@ func (t *Table) find(ev *events.Event) {
 			return // an fd of a full socket only: a kernel that we do not know
 		}
 		// No event will ever end it here: it is shown, not kept.
-		t.obs.InState = halfOpen(ev)
+		t.obs.InState = ev.Handshaking()
 		t.observe(ev, nil)
 		return
 	case model.Close:

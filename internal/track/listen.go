@@ -29,12 +29,3 @@ func (t *Table) presentRecorded(s *Socket, ev *events.Event) {
 	}
 	t.present(s)
 }
-
-// halfOpen returns for how long a half-open connection has waited, -1 if that is
-// not known, or if it is none.
-func halfOpen(ev *events.Event) int64 {
-	if ev.To != model.NewSynRecv {
-		return -1
-	}
-	return ev.HalfOpen()
-}

@@ -115,6 +115,9 @@ func (t *Table) Inventory(now uint64, sink Sink) {
 			o.InState = -1
 		}
 		s.Heard.tellAges(&o.Event)
+		if o.InState < 0 {
+			o.InState = o.Event.Handshaking()
+		}
 		sink.Observe(o)
 	}
 }

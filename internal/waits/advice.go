@@ -72,6 +72,9 @@ func whoPays(p *Part) string {
 	default:
 		return ""
 	}
+	if g.Count == p.Count {
+		return "; this side closed first, " + side
+	}
 	return fmt.Sprintf("; of these %d, this side closed %d first %s", p.Count, g.Count, side)
 }
 

@@ -75,8 +75,6 @@ func ageOf(o *track.Observation) (ns int64, atLeast bool) {
 	switch {
 	case o.InState >= 0:
 		return o.InState, false
-	case ev.To == model.SynSent && ev.SinceSYN() >= 0:
-		return ev.SinceSYN(), false
 	case ev.To == model.TimeWait && ev.From == model.TimeWait:
 		// A segment of the peer's begins the wait anew.
 		return max(0, int64(timeWaitLen)-ev.Remaining()), true

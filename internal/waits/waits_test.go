@@ -178,7 +178,7 @@ func TestFinWait2(t *testing.T) {
 	if len(kinds) != 3 || kinds[KindHeld] != 5e9 || kinds[KindOrphan] != -1 || kinds[KindMini] != 40e9 {
 		t.Errorf("oldest of each kind: %v", kinds)
 	}
-	if tw := &r.Sections[TimeWait]; tw.Count != 1 || tw.Groups[0].Oldest != 40e9 || !strings.Contains(tw.Advice, "this side closed 1 first as the client of 10.0.0.2:443") {
+	if tw := &r.Sections[TimeWait]; tw.Count != 1 || tw.Groups[0].Oldest != 40e9 || !strings.Contains(tw.Advice, "this side closed first, as the client of 10.0.0.2:443") {
 		t.Errorf("TIME_WAIT: %+v", tw)
 	}
 }
