@@ -306,11 +306,18 @@ type loaded struct {
 }
 
 // load loads the programs of spec with maps that are there; one that the kernel refuses
-// and that is not required becomes a stated loss.
+// and that is not required becomes a stated loss. Fields are looked for in the types of
+// the kernel alone: those of its modules take time to read, and no two loads may read
+// them at once (cilium/ebpf 0.22).
 func (l *loaded) load(spec *ebpf.CollectionSpec, o Options, types *btf.Cache, maps map[string]*ebpf.Map) {
+	kernel, err := types.Kernel()
+	if err != nil {
+		l.err = fmt.Errorf("load kernel BTF: %w", err)
+		return
+	}
 	for {
 		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-			Programs: ebpf.ProgramOptions{LogLevel: o.verifier}, Cache: types, MapReplacements: maps,
+			Programs: ebpf.ProgramOptions{LogLevel: o.verifier, KernelTypes: kernel}, Cache: types, MapReplacements: maps,
 		})
 		if err == nil {
 			l.programs = coll.Programs
