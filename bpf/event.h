@@ -21,6 +21,7 @@ enum kind {
 	KIND_TW_EXPIRE,
 	KIND_READ,
 	KIND_ACCEPT,
+	KIND_LIFE, /* the first part of a longer record, struct life */
 };
 
 /* Why the timer of a mini-socket was cancelled, by the kernel function that did

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpwatch/tcpwatch/bpf"
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 // eventType is struct event as the embedded object's BTF describes it.
@@ -97,5 +98,65 @@ func TestEventLayout(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("struct event has %d members, the decoder knows %d", len(want), len(got))
+	}
+}
+
+// A step of a life, and what is around it, lie where the decoder looks for them.
+func TestLifeLayout(t *testing.T) {
+	spec, err := bpf.LoadTcpwatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	life, ok := spec.Maps[bpf.TcpwatchMapLives].Value.(*btf.Struct)
+	if !ok || life.Size != events.LifeSize {
+		t.Fatalf("struct life has %d bytes, the decoder reads %d", life.Size, events.LifeSize)
+	}
+	record := make([]byte, life.Size)
+	for i := range record {
+		record[i] = byte(rand.Uint32())
+	}
+	le := binary.LittleEndian
+	at := map[string]int{}
+	for _, m := range life.Members {
+		at[m.Name] = int(m.Offset.Bytes())
+	}
+	steps := life.Members[len(life.Members)-1]
+	step := steps.Type.(*btf.Array).Type.(*btf.Struct)
+	within := map[string]int{}
+	for _, m := range step.Members {
+		within[m.Name] = int(m.Offset.Bytes())
+	}
+	le.PutUint32(record[at["seen"]:], events.MaxLifeSteps)
+	second := record[at["steps"]+int(step.Size):]
+	second[within["kind"]], second[within["state"]] = byte(events.Transition), byte(model.FinWait2)
+	for _, m := range eventType(t).Members {
+		if m.Name == "kind" {
+			record[m.Offset.Bytes()] = byte(events.LifeEnd)
+		}
+	}
+	var l events.History
+	if err := events.DecodeLife(record, &l); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Steps()) != int(steps.Type.(*btf.Array).Nelems) || l.Skipped() != 0 {
+		t.Fatalf("%d steps, %d skipped", len(l.Steps()), l.Skipped())
+	}
+	s := &l.Steps()[1]
+	for name, pair := range map[string][2]any{
+		"pid":         {l.PID, le.Uint32(record[at["pid"]:])},
+		"comm":        {l.Comm, [16]byte(record[at["comm"]:])},
+		"retransmits": {l.Retransmits[3], le.Uint32(record[at["retransmits"]+12:])},
+		"failed":      {l.Failed, le.Uint32(record[at["failed"]:])},
+		"time":        {s.Time, le.Uint64(second[within["time"]:])},
+		"flags":       {uint32(s.Flags), le.Uint32(second[within["flags"]:])},
+		"extra":       {s.Extra, uint64(le.Uint32(second[within["extra"]:]))},
+		"err":         {s.Err, le.Uint16(second[within["err"]:])},
+		"old_state":   {byte(s.From), second[within["old_state"]]},
+		"shutdown":    {s.Shutdown, second[within["shutdown"]]},
+		"again":       {s.Evidence.Retransmits, second[within["retransmits"]]},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
+		}
 	}
 }

@@ -81,7 +81,7 @@ static __always_inline struct event *reserve(struct counters *c)
 	return e;
 }
 
-static __always_inline void submit(struct event *e)
+static __always_inline void submit(void *e)
 {
 	__u64 wake = BPF_RB_NO_WAKEUP;
 
@@ -122,12 +122,16 @@ static __always_inline struct event *begin(struct counters *c, struct sock *sk, 
 	return e;
 }
 
+#include "life.h"
+
 static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flags)
 {
 	struct sock *sk = (void *)ctx[0];
 	int from = ctx[1], to = ctx[2];
 
 	count(&c->seen);
+	if (wants_lives)
+		return life_transition(c, sk, from, to, flags);
 	struct event *e = begin(c, sk, KIND_TRANSITION);
 	if (!e)
 		return 0;
@@ -220,14 +224,15 @@ int retransmit(__u64 *ctx)
 	struct counters *c = &cpu->program[PROGRAM_RETRANSMIT];
 
 	count(&c->seen);
+	int err = has_retransmit_err ? ctx[2] : 0;
+	if (wants_lives)
+		return life_retransmit(c, sk, flags_of_skb(skb), err);
 	struct event *e = begin(c, sk, KIND_RETRANSMIT);
 	if (!e)
 		return 0;
 	e->extra = seq_of(skb) | (__u64)flags_of_skb(skb) << 32;
-	if (has_retransmit_err) {
-		int err = ctx[2];
+	if (has_retransmit_err)
 		e->err = err < 0 ? -err : err;
-	}
 	submit(e);
 	return 0;
 }
@@ -292,6 +297,9 @@ int reset_sent(__u64 *ctx)
 		count(&c->filtered);
 		return 0;
 	}
+	if (wants_lives)
+		return life_reset(c, sk, KIND_RESET_SENT, is_null(&cpu->argument, ctx[1]) ? FLAG_ACTIVE_RESET : 0,
+				  has_reset_reason ? (__u32)ctx[2] + 1 : 0);
 	struct event *e = begin(c, sk, KIND_RESET_SENT);
 	if (!e)
 		return 0;
@@ -313,6 +321,8 @@ int reset_received(__u64 *ctx)
 	struct counters *c = &cpu->program[PROGRAM_RESET_RECEIVED];
 
 	count(&c->seen);
+	if (wants_lives)
+		return life_reset(c, sk, KIND_RESET_RECEIVED, 0, 0);
 	struct event *e = begin(c, sk, KIND_RESET_RECEIVED);
 	if (e)
 		submit(e);
@@ -330,6 +340,8 @@ int destroy(__u64 *ctx)
 
 	count(&c->seen);
 	forget_listener(tcp_of(sk));
+	if (wants_lives)
+		return life_destroyed(c, sk);
 	struct event *e = begin(c, sk, KIND_DESTROY);
 	if (e)
 		submit(e);

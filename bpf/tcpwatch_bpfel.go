@@ -18,6 +18,7 @@ import (
 const (
 	TcpwatchMapCpus              = "cpus"
 	TcpwatchMapListeners         = "listeners"
+	TcpwatchMapLives             = "lives"
 	TcpwatchMapOwners            = "owners"
 	TcpwatchMapRing              = "ring"
 	TcpwatchMapStacks            = "stacks"
@@ -52,6 +53,7 @@ const (
 	TcpwatchVarTickNs            = "tick_ns"
 	TcpwatchVarTwHandler         = "tw_handler"
 	TcpwatchVarTwRanges          = "tw_ranges"
+	TcpwatchVarWantsLives        = "wants_lives"
 	TcpwatchVarWantsStacks       = "wants_stacks"
 )
 
@@ -119,6 +121,7 @@ type TcpwatchProgramSpecs struct {
 type TcpwatchMapSpecs struct {
 	Cpus      *ebpf.MapSpec `ebpf:"cpus"`
 	Listeners *ebpf.MapSpec `ebpf:"listeners"`
+	Lives     *ebpf.MapSpec `ebpf:"lives"`
 	Owners    *ebpf.MapSpec `ebpf:"owners"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Stacks    *ebpf.MapSpec `ebpf:"stacks"`
@@ -145,6 +148,7 @@ type TcpwatchVariableSpecs struct {
 	TickNs            *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TwHandler         *ebpf.VariableSpec `ebpf:"tw_handler"`
 	TwRanges          *ebpf.VariableSpec `ebpf:"tw_ranges"`
+	WantsLives        *ebpf.VariableSpec `ebpf:"wants_lives"`
 	WantsStacks       *ebpf.VariableSpec `ebpf:"wants_stacks"`
 }
 
@@ -170,6 +174,7 @@ func (o *TcpwatchObjects) Close() error {
 type TcpwatchMaps struct {
 	Cpus      *ebpf.Map `ebpf:"cpus"`
 	Listeners *ebpf.Map `ebpf:"listeners"`
+	Lives     *ebpf.Map `ebpf:"lives"`
 	Owners    *ebpf.Map `ebpf:"owners"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Stacks    *ebpf.Map `ebpf:"stacks"`
@@ -179,6 +184,7 @@ func (m *TcpwatchMaps) Close() error {
 	return _TcpwatchClose(
 		m.Cpus,
 		m.Listeners,
+		m.Lives,
 		m.Owners,
 		m.Ring,
 		m.Stacks,
@@ -206,6 +212,7 @@ type TcpwatchVariables struct {
 	TickNs            *ebpf.Variable `ebpf:"tick_ns"`
 	TwHandler         *ebpf.Variable `ebpf:"tw_handler"`
 	TwRanges          *ebpf.Variable `ebpf:"tw_ranges"`
+	WantsLives        *ebpf.Variable `ebpf:"wants_lives"`
 	WantsStacks       *ebpf.Variable `ebpf:"wants_stacks"`
 }
 

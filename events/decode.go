@@ -29,7 +29,7 @@ func Decode(b []byte, ev *Event) error {
 		return ErrShort(len(b))
 	}
 	b = b[:Size:Size]
-	if k := b[144]; k == 0 || k > byte(Accept) {
+	if k := b[144]; k == 0 || k > byte(LifeEnd) {
 		return ErrKind(k)
 	}
 	le := binary.LittleEndian

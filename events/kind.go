@@ -19,6 +19,7 @@ const (
 	TWExpire           // it ran out, and with it the mini-socket
 	Read               // a process has read from a socket whose owner was its listener's
 	Accept             // a process has accepted a connection
+	LifeEnd            // the memory of a socket is about to be freed: its History
 
 	Lost   // Count events are missing here, at Where
 	Tick   // every event up to Time has been delivered
@@ -35,7 +36,7 @@ const (
 var kindNames = [...]string{
 	None: "none", Transition: "transition", Retransmit: "retransmit", SynAck: "retransmit",
 	ResetSent: "reset", ResetReceived: "reset", Destroy: "destroy", Inventory: "inventory",
-	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Read: "read", Accept: "accept", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed", Unheld: "unheld",
+	Holder: "holder", TWStart: "time_wait", TWCancel: "time_wait", TWExpire: "time_wait", Read: "read", Accept: "accept", LifeEnd: "life", Lost: "lost", Tick: "tick", Found: "found", Closed: "closed", Unheld: "unheld",
 	TimersOn: "timers_on", Mini: "time_wait", Look: "look", Walked: "walked",
 }
 

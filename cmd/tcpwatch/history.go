@@ -46,6 +46,7 @@ FILTER is asked about the end of a life, as in close_reason == "fin".`,
 	addFilterFlags(cmd, &o.filter)
 	addCaptureFlags(cmd, &o.capture)
 	addOwnerFlags(cmd, &o.owners)
+	cmd.Flags().BoolVar(&o.capture.lives, "summary", false, "have the kernel keep the histories, and hand over one record for each connection when it is gone: cheaper; what began before, is open at the end, or waits in TIME_WAIT is not told")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or jsonl")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -69,7 +70,11 @@ func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) e
 	w := o.writer(e, s)
 	owners := s.owners(o.owners, f)
 	queue := sink.NewQueue(owners.described(&lives{f, w}), func(error) { s.stop() })
-	table := track.New(s.tableOptions(&o.capture, 0), &endsOnly{&sieve{f, owners.feed(queue)}})
+	options := s.tableOptions(&o.capture, 0)
+	if o.capture.lives && s.live != nil {
+		options.Life = s.live.Life
+	}
+	table := track.New(options, &endsOnly{&sieve{f, owners.feed(queue)}})
 	err = watch.New(s.source, table, queue.Flush).Run()
 	openLives(table, queue)
 	err = errors.Join(replayError(s, err), queue.Close(), closeWriter(w))
@@ -141,7 +146,8 @@ func openLives(table *track.Table, to track.Sink) {
 		if rows[i].Steps == 0 || rows[i].EndTime != 0 {
 			continue
 		}
-		if s, ok := table.Socket(&rows[i]); ok {
+		// One that waits as a mini-socket has been told of: its row is open, it is not.
+		if s, ok := table.Socket(&rows[i]); ok && s.Open() {
 			to.Observe(s.Observation(table.Time()))
 		}
 	}

@@ -24,6 +24,7 @@ type captureFlags struct {
 	timeWait   string
 	ancestor   uint32 // see probe.Options
 	stacks     bool
+	lives      bool // see probe.Options
 }
 
 // timeWaits are the ways to follow TIME_WAIT, as --time-wait names them.
@@ -75,7 +76,7 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 	if err := g.checkTypes(); err != nil {
 		return nil, err
 	}
-	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf, TimeWait: timeWaits[c.timeWait], Ancestor: c.ancestor, Stacks: c.stacks})
+	p, err := probe.Load(probe.Options{RingSize: c.ringSize, BTF: g.btf, TimeWait: timeWaits[c.timeWait], Ancestor: c.ancestor, Stacks: c.stacks, Lives: c.lives})
 	if err != nil {
 		return nil, err
 	}

@@ -28,9 +28,14 @@ const (
 	batchesAPass = 16  // of the inventory, between two looks at the ring
 )
 
-// recordSize is what one event takes in the ring: a header of 8 bytes, and the
+// recordSize is what one record takes in the ring: a header of 8 bytes, and the
 // record rounded up to 8 (kernel/bpf/ringbuf.c).
-const recordSize = 8 + (events.Size+7)/8*8
+func recordSize(o *Options) int {
+	if o.Lives {
+		return 8 + (events.LifeSize+7)/8*8
+	}
+	return 8 + (events.Size+7)/8*8
+}
 
 // Live is the Source of what happens, beginning with the sockets that are
 // there. One goroutine calls Next; Wake and Stop may be called from any.
@@ -42,6 +47,8 @@ type Live struct {
 	reader *ringbuf.Reader
 	armed  *ebpf.Variable
 	record ringbuf.Record
+	size   int // of a record, in the ring
+	life   events.History
 
 	found   inventoryQueue
 	looking bool // an inventory is under way
@@ -82,7 +89,7 @@ func (p *Probe) Live(ctx context.Context) (*Live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map ring buffer: %w", err)
 	}
-	l := &Live{probe: p, reader: reader, armed: p.coll.Variables[bpf.TcpwatchVarArmed]}
+	l := &Live{probe: p, reader: reader, armed: p.coll.Variables[bpf.TcpwatchVarArmed], size: recordSize(&p.options)}
 	l.graces, l.closing, l.graced = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	reader.SetDeadline(past)
 	go l.grace()
@@ -147,8 +154,21 @@ func (l *Live) read(ev *events.Event) error {
 		return fmt.Errorf("read ring buffer: %w", err)
 	}
 	l.delivered.Add(1)
-	return events.Decode(l.record.RawSample, ev)
+	return l.decode(ev)
 }
+
+func (l *Live) decode(ev *events.Event) error {
+	if !l.probe.options.Lives {
+		return events.Decode(l.record.RawSample, ev)
+	}
+	err := events.DecodeLife(l.record.RawSample, &l.life)
+	*ev = l.life.End
+	return err
+}
+
+// Life returns the history that the newest event of kind LifeEnd is about, until the next
+// one is delivered.
+func (l *Live) Life() *events.History { return &l.life }
 
 // pass decides what to do when all that was known to be there is delivered.
 //
@@ -174,7 +194,7 @@ func (l *Live) pass() error {
 	}
 	l.pause = false
 	l.passTime = now()
-	l.left = l.reader.AvailableBytes() / recordSize
+	l.left = l.reader.AvailableBytes() / l.size
 	if err := l.countLost(); err != nil {
 		return err
 	}
@@ -185,7 +205,7 @@ func (l *Live) pass() error {
 	case l.left > 0:
 		l.quiet = 0
 		// Let a batch gather, or a busy host would be polled without pause.
-		l.pause = l.left < l.probe.options.RingSize/recordSize/4
+		l.pause = l.left < l.probe.options.RingSize/l.size/4
 		return nil
 	case len(l.batch) > 0:
 		return nil
@@ -233,7 +253,7 @@ func (l *Live) sleep() error {
 		}
 		l.delivered.Add(1)
 		var ev events.Event
-		if err := events.Decode(l.record.RawSample, &ev); err != nil {
+		if err := l.decode(&ev); err != nil {
 			return err
 		}
 		l.queue = append(l.queue, ev)

@@ -40,6 +40,9 @@ type Options struct {
 	Ancestor uint32
 	// Stacks asks for the stack of whoever connects or accepts: see Stack.
 	Stacks bool
+	// Lives asks for one record for each life, when the memory of its socket is freed,
+	// in place of events: see Live.Life. It needs SkStorage, and makes no inventory.
+	Lives bool
 
 	without  func(*Features) // tests take away what the kernel offers
 	verifier ebpf.LogLevel   // and ask for the verifier's log
@@ -98,6 +101,9 @@ func Load(o Options) (*Probe, error) {
 	if o.RingSize == 0 {
 		o.RingSize = DefaultRingSize
 	}
+	if o.Lives {
+		o.NoInventory, o.TimeWait, o.Stacks = true, TimeWaitOff, false
+	}
 	if err := checkUsable(o.BTF); err != nil {
 		return nil, err
 	}
@@ -142,6 +148,12 @@ func loadHere(o Options) (_ *Probe, err error) {
 			p.Close()
 		}
 	}()
+	if o.Lives && !p.Features.Has(SkStorage) {
+		return nil, &UnusableError{
+			Reason: fmt.Sprintf("the kernel cannot keep histories: it has no %s (%s)", SkStorage, features[SkStorage].since),
+			Fix:    "leave out --summary",
+		}
+	}
 	spec, err := p.spec()
 	if err != nil {
 		return nil, err
@@ -191,7 +203,7 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 	}
 	for _, prog := range programs {
 		switch {
-		case p.options.InventoryOnly, prog.timers && !p.options.wantTimers(), prog.stacks && !p.options.Stacks:
+		case p.options.InventoryOnly, prog.timers && !p.options.wantTimers(), prog.stacks && !p.options.Stacks, prog.events && p.options.Lives:
 			delete(spec.Programs, prog.name)
 		case !p.Features.Hooks[prog.hook]:
 			if prog.required {
@@ -230,6 +242,7 @@ func (p *Probe) setConstants(spec *ebpf.CollectionSpec) error {
 		bpf.TcpwatchVarMayReadMemory: p.readsMemory,
 		bpf.TcpwatchVarAncestor:      p.options.Ancestor,
 		bpf.TcpwatchVarWantsStacks:   p.options.Stacks,
+		bpf.TcpwatchVarWantsLives:    p.options.Lives,
 		bpf.TcpwatchVarNrAccept:      uint32(unix.SYS_ACCEPT),
 		bpf.TcpwatchVarNrAccept4:     uint32(unix.SYS_ACCEPT4),
 	}

@@ -198,7 +198,7 @@ func (t *Table) addMini(ev *events.Event) *Socket {
 // followedByMini begins the mini-socket of a full socket that has just ended, if
 // one follows (kernel function tcp_time_wait).
 func (t *Table) followedByMini(s *Socket, ev *events.Event) {
-	if ev.From != model.FinWait2 && ev.From != model.Closing {
+	if ev.From != model.FinWait2 && ev.From != model.Closing || t.options.Life != nil {
 		return
 	}
 	start := &t.start

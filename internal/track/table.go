@@ -27,6 +27,9 @@ type Options struct {
 	// LookEvery, in ns, asks for looks that often, whether anything happens or not:
 	// descriptors and queues change without an event. 0 leaves it to need.
 	LookEvery uint64
+	// Life says that lives come whole, and returns the one that an event of kind
+	// LifeEnd is about; nil if they do not.
+	Life func() *events.History
 	// Replay says that the events come from a recording.
 	Replay bool
 	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
@@ -65,14 +68,15 @@ type Table struct {
 	looking bool   // the inventory is under way
 	// While the inventory is under way: when each address was last given up, so
 	// that a row about a socket that is gone by now does not bring it back.
-	gone      map[uint64]uint64
-	above     map[uint64]events.Owner // while looking: see noteAbove
-	forgotten uint64                  // the newest time dropped from gone, which is bounded
-	time      uint64                  // newest Tick
-	tableLost uint64                  // not yet reported
-	stats     Stats
-	obs       Observation  // reused
-	end       model.Ending // reused
+	gone       map[uint64]uint64
+	above      map[uint64]events.Owner // while looking: see noteAbove
+	forgotten  uint64                  // the newest time dropped from gone, which is bounded
+	time       uint64                  // newest Tick
+	tableLost  uint64                  // not yet reported
+	doubtUntil uint64                  // lives that began by then may lack a step: see Options.Life
+	stats      Stats
+	obs        Observation  // reused
+	end        model.Ending // reused
 }
 
 // New returns an empty table that reports to sink.
@@ -101,7 +105,13 @@ func (t *Table) Apply(ev *events.Event) {
 		t.tellFound(ev.Time)
 		t.reportTableLoss(ev.Time)
 		t.compare(ev.Time)
+	case events.LifeEnd:
+		t.digest(t.options.Life())
 	case events.Lost:
+		if t.options.Life != nil {
+			t.loseLives(ev)
+			return
+		}
 		t.lose(ev)
 	case events.Look:
 		t.look(ev.Time)

@@ -1,0 +1,161 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+// toldEnd is what a line of a life's end says, but for times and the number of the
+// life, which two watches count for themselves.
+func toldEnd(t *testing.T, row []byte) (cookie, text string) {
+	t.Helper()
+	var fields map[string]any
+	if err := json.Unmarshal(row, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"time", "mono_ns", "socket", "duration_ns"} {
+		delete(fields, name)
+	}
+	history, _ := fields["history"].([]any)
+	for _, step := range history {
+		delete(step.(map[string]any), "ns")
+	}
+	if owner, ok := fields["owner"].(map[string]any); ok {
+		delete(owner, "fd") // which an inventory finds
+	}
+	clean, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(fields["cookie"]), string(clean)
+}
+
+// ends returns what was told of the lives of a namespace's sockets, by cookie.
+func ends(t *testing.T, r *run) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for row := range bytes.Lines(r.stdout()) {
+		if bytes.Contains(row, []byte(`"event":"closed"`)) && bytes.Contains(row, []byte(`"close_reason"`)) {
+			cookie, text := toldEnd(t, row)
+			all[cookie] = text
+		}
+	}
+	return all
+}
+
+// requireSummary skips the test where the kernel cannot keep histories.
+func requireSummary(t *testing.T) {
+	t.Helper()
+	if _, stderr, code := output(t, "history", "--summary", "--for", "1ms"); code != 0 {
+		kerneltest.SkipProved(t, "this kernel cannot keep histories", errors.New(stderr))
+	}
+}
+
+// A history that the kernel kept is the one that its events tell, for each end.
+func TestSummarySaysTheSame(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	requireSummary(t)
+	ns := kerneltest.NewNetns(t)
+	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
+	netns := fmt.Sprint(ns.Inum())
+	events := start(t, "history", "-o", "jsonl", "--netns", netns)
+	summary := start(t, "history", "--summary", "-o", "jsonl", "--netns", netns)
+	probing := func(r *run) func() bool {
+		return func() bool {
+			ns.Do(func() { refused() })
+			return len(ends(t, r)) > 0
+		}
+	}
+	kerneltest.Eventually(t, patience, probing(events), "the first end")
+	kerneltest.Eventually(t, patience, probing(summary), "the first end, summed up")
+	made := 0
+	ns.Do(func() {
+		for _, o := range []kerneltest.ChurnOptions{
+			{Connections: kerneltest.Load(500)}, {Connections: kerneltest.Load(500), Reset: true},
+			{Connections: kerneltest.Load(500), IPv6: true}, {Connections: kerneltest.Load(500), IPv6: true, Reset: true},
+		} {
+			c := kerneltest.Churn(t, o)
+			made += 2*c.Connections + len(c.Ports)
+		}
+		refused()
+		client, server := kerneltest.Pair(t, kerneltest.IPv4)
+		if _, err := client.Write([]byte("unread")); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var want, got map[string]string
+	kerneltest.AwaitNoError(t, patience, func() error {
+		want, got = ends(t, events), ends(t, summary)
+		for cookie := range want {
+			if got[cookie] == "" && len(got) < made {
+				return fmt.Errorf("%d ends are summed up, of %d", len(got), made)
+			}
+		}
+		if len(want) < made {
+			return fmt.Errorf("%d ends, of %d", len(want), made)
+		}
+		return nil
+	}, "all ends")
+	summary.interrupt()
+	events.interrupt()
+	want, got = ends(t, events), ends(t, summary)
+	differ := 0
+	for cookie, text := range got {
+		if want[cookie] != "" && want[cookie] != text {
+			if differ++; differ <= 3 {
+				t.Errorf("summed up:\n%s\nby its events:\n%s", text, want[cookie])
+			}
+		}
+	}
+	if differ > 0 || len(got) < made {
+		t.Errorf("%d of %d differ; %d sockets were made", differ, len(got), made)
+	}
+}
+
+// refused makes a connection that nobody takes.
+func refused() {
+	if c, err := net.Dial("tcp", "127.0.0.1:9"); err == nil {
+		_ = c.Close()
+	}
+}
+
+// A record that finds no room is one life less, and is counted; those that are told
+// of are whole.
+func TestSummaryCountsWhatItLoses(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	requireSummary(t)
+	ns := kerneltest.NewNetns(t)
+	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
+	r := start(t, "history", "--summary", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()), "--ring-size", fmt.Sprint(os.Getpagesize()))
+	kerneltest.Eventually(t, patience, func() bool {
+		ns.Do(func() { refused() })
+		return len(ends(t, r)) > 0
+	}, "the first end")
+	ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(5000)}) })
+	r.interrupt()
+	lost := lostOf(r.lines())
+	if lost == 0 {
+		t.Error("nothing was lost in a ring of one page")
+	}
+	for _, text := range ends(t, r) {
+		if !bytes.Contains([]byte(text), []byte(`"complete":true`)) {
+			t.Errorf("told in part: %s", text)
+			break
+		}
+	}
+}

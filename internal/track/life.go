@@ -1,0 +1,39 @@
+package track
+
+import "github.com/tcpwatch/tcpwatch/events"
+
+// digest lives a whole life that the kernel has kept: its steps, what was sent again,
+// and the end of its memory, after which nothing can come.
+func (t *Table) digest(l *events.History) {
+	steps := l.Steps()
+	for i := range steps {
+		ev := &steps[i]
+		if ev.Kind == events.Transition {
+			t.transition(ev)
+		} else {
+			t.notice(ev)
+		}
+		if i == 0 && ev.Time <= t.doubtUntil || l.Skipped() > 0 && i == events.MaxLifeSteps/2-1 {
+			t.losses++ // something may be missing behind this step
+		}
+	}
+	t.time = max(t.time, l.End.Time)
+	if s := t.lookup(l.End.SK); s != nil {
+		r := &l.Retransmits
+		s.Retransmits = Retransmits{Data: r[0], SYN: r[1], SYNACK: r[2], FIN: r[3], Failed: l.Failed}
+		l.End.Kind = events.Destroy
+		t.destroy(&l.End)
+		t.settle(^uint64(0))
+	}
+	t.recent, t.certain = t.losses, t.losses
+}
+
+// loseLives notes a hole where each life comes in one piece: in the ring whole lives
+// are lost, and else a step of whichever lives began before.
+func (t *Table) loseLives(ev *events.Event) {
+	if ev.Where != events.WhereRing {
+		t.doubtUntil = ev.Time
+	}
+	t.stats.Lost[ev.Where%events.NumWhere] += ev.LostCount
+	t.observe(ev, nil)
+}
