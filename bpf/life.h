@@ -36,16 +36,28 @@ struct life {
 
 enum segment { SEGMENT_DATA, SEGMENT_SYN, SEGMENT_SYNACK, SEGMENT_FIN };
 
+/* By the socket's address: socket storage would be allocated, charged and freed for
+ * each socket, which takes longer than all else. */
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(max_entries, 1); /* set by the loader */
+	__type(key, __u64);
 	__type(value, struct life);
 } lives SEC(".maps");
 
+const struct life unborn;
+
+/* The life of a socket, begun if there is none. */
 static __always_inline struct life *life_of(struct counters *c, struct sock *sk)
 {
-	struct life *l = bpf_sk_storage_get(&lives, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 key = (__u64)sk;
+	struct life *l = bpf_map_lookup_elem(&lives, &key);
+
+	if (likely(l))
+		return l;
+	bpf_map_update_elem(&lives, &key, &unborn, BPF_NOEXIST);
+	l = bpf_map_lookup_elem(&lives, &key);
 	if (!l)
 		count(&c->lost);
 	return l;
@@ -62,10 +74,8 @@ static __always_inline struct life_step *next_step(struct life *l)
 	return i < LIFE_STEPS ? &l->steps[i] : 0;
 }
 
-static __always_inline void fill_step(struct life_step *s, struct tcp_sock *tp, __u8 kind, __u32 flags)
+static __always_inline void fill_step(struct life_step *s, struct sock *sk, struct tcp_sock *tp, __u8 kind, __u32 flags)
 {
-	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-
 	s->time = bpf_ktime_get_boot_ns();
 	s->flags = flags;
 	s->extra = 0;
@@ -94,7 +104,7 @@ static __always_inline void end_life(struct life *l, struct sock *sk, struct tcp
 {
 	struct event *e = &l->end;
 
-	fill_sock(e, tp);
+	fill_sock(e, sk, tp);
 	clear_rest(e);
 	if (!e->cookie && has_cookie_helper)
 		e->cookie = bpf_get_socket_cookie(sk);
@@ -112,7 +122,7 @@ static __always_inline int life_transition(struct counters *c, struct sock *sk, 
 	struct life_step *s = l ? next_step(l) : 0;
 	if (!s)
 		return 0;
-	fill_step(s, tp, KIND_TRANSITION, flags_of(&tp->inet_conn.icsk_inet.sk, tp) | flags);
+	fill_step(s, sk, tp, KIND_TRANSITION, flags_of(sk, tp) | flags);
 	s->old_state = from;
 	s->state = to;
 	if (to == TCP_SYN_RECV && from != TCP_SYN_SENT) {
@@ -147,7 +157,7 @@ static __always_inline int life_reset(struct counters *c, struct sock *sk, __u8 
 	struct life_step *s = l ? next_step(l) : 0;
 	if (!s)
 		return 0;
-	fill_step(s, tp, kind, flags_of(&tp->inet_conn.icsk_inet.sk, tp) | flags);
+	fill_step(s, sk, tp, kind, flags_of(sk, tp) | flags);
 	s->extra = extra;
 	note_actor(l, s);
 	return 0;
@@ -178,8 +188,9 @@ static __always_inline int life_retransmit(struct counters *c, struct sock *sk, 
 static __always_inline int life_destroyed(struct counters *c, struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_of(sk);
-	struct life *l = tp ? bpf_sk_storage_get(&lives, sk, 0, 0) : 0;
-	if (!l || !l->seen) {
+	__u64 key = (__u64)sk;
+	struct life *l = tp ? bpf_map_lookup_elem(&lives, &key) : 0;
+	if (!l) {
 		count(&c->filtered);
 		return 0;
 	}
@@ -188,10 +199,12 @@ static __always_inline int life_destroyed(struct counters *c, struct sock *sk)
 	struct life *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 	if (unlikely(!record)) {
 		count(&c->lost);
+		bpf_map_delete_elem(&lives, &key);
 		return 0;
 	}
 	__builtin_memcpy(record, l, sizeof(*record));
 	submit(record);
+	bpf_map_delete_elem(&lives, &key);
 	return 0;
 }
 

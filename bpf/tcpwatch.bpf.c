@@ -113,7 +113,7 @@ static __always_inline struct event *begin(struct counters *c, struct sock *sk, 
 	struct event *e = reserve(c);
 	if (!e)
 		return 0;
-	fill_sock(e, tp);
+	fill_sock(e, sk, tp);
 	clear_rest(e);
 	if (!e->cookie && has_cookie_helper)
 		e->cookie = bpf_get_socket_cookie(sk);
@@ -259,7 +259,7 @@ int synack(__u64 *ctx)
 	/* sk is the listener, or with TCP Fast Open the child: the peer is the request's. */
 	struct tcp_request_sock *treq = bpf_skc_to_tcp_request_sock(req);
 	if (treq) {
-		fill_common(e, &treq->req.req.__req_common);
+		fill_common(e, &treq->req.req.__req_common, &treq->req.req.__req_common);
 		e->sk = (__u64)sk;
 		e->state = req->__req_common.skc_state;
 		e->extra = treq->snt_isn | (__u64)treq->rcv_isn << 32;

@@ -53,6 +53,7 @@ const (
 	TcpwatchVarTickNs            = "tick_ns"
 	TcpwatchVarTwHandler         = "tw_handler"
 	TcpwatchVarTwRanges          = "tw_ranges"
+	TcpwatchVarUnborn            = "unborn"
 	TcpwatchVarWantsLives        = "wants_lives"
 	TcpwatchVarWantsStacks       = "wants_stacks"
 )
@@ -148,6 +149,7 @@ type TcpwatchVariableSpecs struct {
 	TickNs            *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TwHandler         *ebpf.VariableSpec `ebpf:"tw_handler"`
 	TwRanges          *ebpf.VariableSpec `ebpf:"tw_ranges"`
+	Unborn            *ebpf.VariableSpec `ebpf:"unborn"`
 	WantsLives        *ebpf.VariableSpec `ebpf:"wants_lives"`
 	WantsStacks       *ebpf.VariableSpec `ebpf:"wants_stacks"`
 }
@@ -212,6 +214,7 @@ type TcpwatchVariables struct {
 	TickNs            *ebpf.Variable `ebpf:"tick_ns"`
 	TwHandler         *ebpf.Variable `ebpf:"tw_handler"`
 	TwRanges          *ebpf.Variable `ebpf:"tw_ranges"`
+	Unborn            *ebpf.Variable `ebpf:"unborn"`
 	WantsLives        *ebpf.Variable `ebpf:"wants_lives"`
 	WantsStacks       *ebpf.Variable `ebpf:"wants_stacks"`
 }

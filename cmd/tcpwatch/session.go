@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,6 +91,9 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 		epoch: epoch(e), resetReason: p.Features.ResetReasonName,
 		closers: []func() error{live.Close, p.Close},
 	}
+	// The kernel's types took several times what a watch takes.
+	tidy := time.AfterFunc(tidyAfter, debug.FreeOSMemory)
+	s.closers = append(s.closers, func() error { tidy.Stop(); return nil })
 	// Ctrl-C and --for stop the stream; what has happened is still delivered.
 	stop := context.AfterFunc(ctx, live.Stop)
 	s.closers = append(s.closers, func() error { stop(); return nil })
@@ -103,6 +107,10 @@ func (g *globals) open(ctx context.Context, e *env, c *captureFlags) (*session, 
 	}
 	return s, nil
 }
+
+// tidyAfter is when what loading has taken is given back: a short run needs no such
+// pause.
+const tidyAfter = 2 * time.Second
 
 func openRecording(e *env, name string) (*session, error) {
 	in := e.stdin

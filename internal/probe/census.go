@@ -29,7 +29,7 @@ func (p *Probe) census(ctx context.Context, emit func([]events.Event) error) (wa
 	if err != nil || len(c.lacking) == 0 {
 		return walked, losses, err
 	}
-	err = walk(ctx, p.iters[bpf.TcpwatchProgHolders], func(batch []events.Event) error {
+	err = p.walk(ctx, p.iters[bpf.TcpwatchProgHolders], func(batch []events.Event) error {
 		return emitSome(c.lookAgain(batch), emit)
 	})
 	maps.DeleteFunc(c.lacking, func(file uint64, _ []events.Event) bool { return c.held[file] })

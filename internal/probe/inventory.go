@@ -17,7 +17,7 @@ import (
 )
 
 // batchSize is how many found sockets are handed over at a time.
-const batchSize = 256
+const batchSize = 1024
 
 // inventory walks the holders of every visible file descriptor and the TCP
 // sockets of every reachable network namespace, and hands them to emit in
@@ -26,7 +26,7 @@ const batchSize = 256
 func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	// The holders come first: they give listeners their owners, which children
 	// born during the rest inherit.
-	if err := walk(ctx, p.iters[bpf.TcpwatchProgHolders], emit); err != nil {
+	if err := p.walk(ctx, p.iters[bpf.TcpwatchProgHolders], emit); err != nil {
 		return nil, nil, err
 	}
 	return p.walkAll(ctx, emit)
@@ -118,12 +118,12 @@ func (p *Probe) walkSockets(ctx context.Context, it *link.Iter, emit func([]even
 		}
 	}
 	if p.Features.Has(BatchedIter) {
-		return losses, walk(ctx, it, emit)
+		return losses, p.walk(ctx, it, emit)
 	}
 	once := onceOnly(emit)
-	err = walk(ctx, it, once)
+	err = p.walk(ctx, it, once)
 	if err == nil {
-		err = walk(ctx, it, once)
+		err = p.walk(ctx, it, once)
 	}
 	return losses, err
 }
@@ -151,7 +151,7 @@ func onceOnly(emit func([]events.Event) error) func([]events.Event) error {
 
 // walk reads one iterator from beginning to end, in the calling thread's
 // network namespace.
-func walk(ctx context.Context, it *link.Iter, emit func([]events.Event) error) error {
+func (p *Probe) walk(ctx context.Context, it *link.Iter, emit func([]events.Event) error) error {
 	if it == nil {
 		return nil
 	}
@@ -162,7 +162,7 @@ func walk(ctx context.Context, it *link.Iter, emit func([]events.Event) error) e
 	defer r.Close()
 	// The kernel hands over what fits in its own 32 KiB buffer.
 	buf := make([]byte, 0, 64<<10)
-	batch := make([]events.Event, 0, batchSize)
+	batch := p.spares.take()
 	for ctx.Err() == nil {
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
@@ -177,7 +177,7 @@ func walk(ctx context.Context, it *link.Iter, emit func([]events.Event) error) e
 				if err := emit(batch); err != nil {
 					return err
 				}
-				batch = make([]events.Event, 0, batchSize)
+				batch = p.spares.take()
 			}
 		}
 		buf = buf[:copy(buf[:cap(buf)], rest)]

@@ -25,7 +25,7 @@ type code struct {
 }
 
 // readKallsyms returns where the wanted functions of the running kernel lie.
-func readKallsyms(wanted func(name string) bool) ([]code, error) {
+func readKallsyms(wanted func(name []byte) bool) ([]code, error) {
 	f, err := os.Open(kallsymsPath)
 	if err != nil {
 		return nil, fmt.Errorf("find kernel functions: %w", err)
@@ -41,7 +41,7 @@ func readKallsyms(wanted func(name string) bool) ([]code, error) {
 // findCode reads a list of symbols, one a line: address, type, name, and for
 // those of a module a tab and its name. A symbol ends where the next one by
 // address begins; modules' are not in order.
-func findCode(r io.Reader, wanted func(name string) bool) (found []code, err error) {
+func findCode(r io.Reader, wanted func(name []byte) bool) (found []code, err error) {
 	var starts []uint64 // of all code
 	hidden := false
 	// A line longer than the buffer is no symbol: the kernel's end at 512 bytes.
@@ -53,11 +53,11 @@ func findCode(r io.Reader, wanted func(name string) bool) (found []code, err err
 			switch {
 			case address != 0:
 				starts = append(starts, address)
-				if wanted(string(function)) {
+				if wanted(function) {
 					found = append(found, code{string(function), address, 0})
 				}
 			case !hidden:
-				hidden = wanted(string(function))
+				hidden = wanted(function)
 			}
 		}
 		if errors.Is(err, io.EOF) {

@@ -10,7 +10,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
 
-func wantTCP(name string) bool { return strings.HasPrefix(name, "tcp_") }
+func wantTCP(name []byte) bool { return bytes.HasPrefix(name, []byte("tcp_")) }
 
 func TestFindCode(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -57,7 +57,7 @@ func FuzzFindCode(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, c := range found {
-			if c.start == 0 || c.end <= c.start || !wantTCP(c.function) || strings.Contains(c.function, ".") {
+			if c.start == 0 || c.end <= c.start || !wantTCP([]byte(c.function)) || strings.Contains(c.function, ".") {
 				t.Errorf("found %+v", c)
 			}
 		}
@@ -67,7 +67,7 @@ func FuzzFindCode(f *testing.F) {
 func BenchmarkKallsyms(b *testing.B) {
 	kerneltest.RequireRoot(b)
 	for b.Loop() {
-		if _, err := readKallsyms(func(name string) bool { return name == "tcp_v4_rcv" }); err != nil {
+		if _, err := readKallsyms(func(name []byte) bool { return string(name) == "tcp_v4_rcv" }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -23,9 +23,11 @@ import (
 // together they bound how long a closed socket waits for late evidence.
 const (
 	pollInterval = 5 * time.Millisecond
+	busyInterval = 15 * time.Millisecond // while busyRecords or more come in a pass
+	busyRecords  = 256
 	quietPolls   = 4
 	askAllEvery  = 200 // passes: about a second under load
-	batchesAPass = 16  // of the inventory, between two looks at the ring
+	batchesAPass = 4   // of the inventory, between two looks at the ring
 )
 
 // recordSize is what one record takes in the ring: a header of 8 bytes, and the
@@ -53,12 +55,14 @@ type Live struct {
 	found   inventoryQueue
 	looking bool // an inventory is under way
 	looks   looks
-	batch   []events.Event
+	batch   []events.Event // what is left of whole
+	whole   []events.Event
 	turns   int // batches that may still be taken before the next pass
 
 	queue     []events.Event // made here: Tick, Lost, Found; delivered up to head
 	head      int
 	left      int    // records of this pass still to read
+	gathered  int    // records of this pass
 	passTime  uint64 // when the pass began: all before it are in this pass
 	ring      uint64 // lost and reported
 	nested    uint64
@@ -125,7 +129,10 @@ func (l *Live) Next(ev *events.Event) error {
 			return l.read(ev)
 		case len(l.batch) > 0:
 			*ev = l.batch[0]
-			l.batch = l.batch[1:]
+			if l.batch = l.batch[1:]; len(l.batch) == 0 {
+				l.probe.spares.give(l.whole)
+				l.whole = nil
+			}
 			return nil
 		case l.turns > 0 && l.looking:
 			if !l.takeTurn() {
@@ -190,11 +197,12 @@ func (l *Live) pass() error {
 	if stopping {
 		l.probe.detach()
 	} else if l.pause {
-		time.Sleep(pollInterval)
+		time.Sleep(l.pauses())
 	}
 	l.pause = false
 	l.passTime = now()
 	l.left = l.reader.AvailableBytes() / l.size
+	l.gathered = l.left
 	if err := l.countLost(); err != nil {
 		return err
 	}
@@ -219,6 +227,15 @@ func (l *Live) pass() error {
 	default:
 		return l.sleep()
 	}
+}
+
+// pauses returns how long to let records gather: each pass costs as much as some
+// hundred records.
+func (l *Live) pauses() time.Duration {
+	if l.gathered >= busyRecords {
+		return busyInterval
+	}
+	return pollInterval
 }
 
 // sleep blocks until a program wakes the reader, or Wake or Stop does.
@@ -367,7 +384,7 @@ func (l *Live) takeInventory() {
 	select {
 	case batch, ok := <-l.found.batches:
 		if ok {
-			l.batch = batch
+			l.batch, l.whole = batch, batch
 			return
 		}
 	default:

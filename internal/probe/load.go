@@ -47,7 +47,7 @@ type Options struct {
 	without  func(*Features) // tests take away what the kernel offers
 	verifier ebpf.LogLevel   // and ask for the verifier's log
 	lockdown bool            // programs must not read the kernel's memory
-	kallsyms func(wanted func(string) bool) ([]code, error)
+	kallsyms func(wanted func([]byte) bool) ([]code, error)
 }
 
 // DefaultRingSize is the ring buffer's size in bytes: room for about 50,000
@@ -65,6 +65,10 @@ func (o *Options) Validate() error {
 	}
 	return nil
 }
+
+// maxLives is how many sockets the kernel keeps histories of at a time; those of more
+// are counted as lost.
+const maxLives = 1 << 20
 
 // Loss is something that this kernel or these privileges keep tcpwatch from
 // seeing.
@@ -85,6 +89,7 @@ type Probe struct {
 	cpus    *ebpf.Memory
 	ncpu    int
 	timers  timers
+	spares  spares
 
 	readsMemory bool // programs may
 
@@ -138,7 +143,7 @@ func loadHere(o Options) (_ *Probe, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("load kernel BTF: %w", err)
 	}
-	p := &Probe{options: o, Features: probeFeatures(kernel, types), iters: map[string]*link.Iter{}}
+	p := &Probe{options: o, Features: probeFeatures(kernel, types), iters: map[string]*link.Iter{}, spares: make(spares, 16)}
 	if o.without != nil {
 		o.without(&p.Features)
 	}
@@ -195,6 +200,9 @@ func (p *Probe) spec() (*ebpf.CollectionSpec, error) {
 	}
 	spec.Maps[bpf.TcpwatchMapCpus].MaxEntries = uint32(p.ncpu)
 	spec.Maps[bpf.TcpwatchMapRing].MaxEntries = uint32(p.options.RingSize)
+	if p.options.Lives {
+		spec.Maps[bpf.TcpwatchMapLives].MaxEntries = maxLives
+	}
 	if p.options.Stacks {
 		spec.Maps[bpf.TcpwatchMapStacks].MaxEntries = maxStacks
 	}

@@ -12,21 +12,25 @@ import (
 // (Holder), then each TCP socket (Inventory), then the fds of sockets that seemed
 // to have none (Holder), then those that have none (Unheld), then Found.
 type Snapshot struct {
-	queue inventoryQueue
-	batch []events.Event
-	done  bool
+	queue  inventoryQueue
+	batch  []events.Event // what is left of whole
+	whole  []events.Event
+	spares spares
+	done   bool
 }
 
 var _ events.Source = (*Snapshot)(nil)
 
 // Snapshot starts an inventory. The Probe must outlive it.
 func (p *Probe) Snapshot(ctx context.Context) *Snapshot {
-	return &Snapshot{queue: startInventory(ctx, p.census)}
+	return &Snapshot{queue: startInventory(ctx, p.census), spares: p.spares}
 }
 
 // Next implements events.Source.
 func (s *Snapshot) Next(ev *events.Event) error {
 	for len(s.batch) == 0 {
+		s.spares.give(s.whole)
+		s.whole = nil
 		if s.done {
 			return io.EOF
 		}
@@ -39,7 +43,7 @@ func (s *Snapshot) Next(ev *events.Event) error {
 			*ev = events.Event{Kind: events.Found, Time: now(), InState: -1}
 			return nil
 		}
-		s.batch = batch
+		s.batch, s.whole = batch, batch
 	}
 	*ev = s.batch[0]
 	s.batch = s.batch[1:]
@@ -72,6 +76,29 @@ type inventoryQueue struct {
 	*inventoryResult
 	batches chan []events.Event
 	cancel  context.CancelFunc
+}
+
+// spares keeps batches that were used up: else hundreds of megabytes go through the
+// garbage collector with a large inventory.
+type spares chan []events.Event
+
+func (s spares) take() []events.Event {
+	select {
+	case b := <-s:
+		return b[:0]
+	default:
+		return make([]events.Event, 0, batchSize)
+	}
+}
+
+func (s spares) give(b []events.Event) {
+	if cap(b) < batchSize {
+		return // one made for another purpose
+	}
+	select {
+	case s <- b:
+	default:
+	}
 }
 
 // inventoryFunc hands an inventory to emit in batches that emit may keep. It

@@ -105,9 +105,9 @@ func findFunctions(o *Options) *functions {
 	}
 	go func() {
 		defer close(f.done)
-		f.found, f.err = o.kallsyms(func(name string) bool {
-			_, ok := twFunctions[name]
-			return ok || name == twHandler
+		f.found, f.err = o.kallsyms(func(name []byte) bool {
+			_, ok := twFunctions[string(name)]
+			return ok || string(name) == twHandler
 		})
 	}()
 	return f

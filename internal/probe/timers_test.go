@@ -17,7 +17,7 @@ import (
 func TestTimeWaitLearnt(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	hidden := Options{kallsyms: func(func(string) bool) ([]code, error) { return nil, errHidden }}
+	hidden := Options{kallsyms: func(func([]byte) bool) ([]code, error) { return nil, errHidden }}
 	ns := kerneltest.NewNetns(t)
 	ns.Named(fmt.Sprintf("tcpwatch-timers-%d", os.Getpid())) // or no inventory would find it
 	pair := func() ends {
@@ -44,7 +44,7 @@ func TestTimeWaitLearnt(t *testing.T) {
 func TestTimeWaitOff(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	p := load(t, Options{kallsyms: func(func(string) bool) ([]code, error) {
+	p := load(t, Options{kallsyms: func(func([]byte) bool) ([]code, error) {
 		t.Error("looked at addresses")
 		return nil, nil
 	}})
@@ -62,7 +62,7 @@ func TestTimeWaitOff(t *testing.T) {
 // their place is taken by those that they are inlined into.
 func TestFunctionsOfTimers(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	all, err := readKallsyms(func(name string) bool { _, ok := twFunctions[name]; return ok || name == twHandler })
+	all, err := readKallsyms(func(name []byte) bool { _, ok := twFunctions[string(name)]; return ok || string(name) == twHandler })
 	if err != nil {
 		t.Fatal(err)
 	}

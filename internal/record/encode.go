@@ -23,6 +23,8 @@ type Encoder struct {
 	Epoch int64
 	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
 	ResetReason func(uint32) string
+
+	clock clock
 }
 
 // Append appends one line, with its newline, to b. It allocates nothing but
@@ -68,7 +70,7 @@ func (e *Encoder) begin(b []byte, event string, mono uint64) []byte {
 	b = append(b, `{"event":"`...)
 	b = append(b, event...)
 	b = append(b, `","time":"`...)
-	b = AppendTime(b, e.Epoch+int64(mono))
+	b = e.clock.append(b, e.Epoch+int64(mono))
 	b = append(b, `","mono_ns":`...)
 	return strconv.AppendUint(b, mono, 10)
 }
@@ -77,6 +79,28 @@ func (e *Encoder) begin(b []byte, event string, mono uint64) []byte {
 // decimals.
 func AppendTime(b []byte, ns int64) []byte {
 	return time.Unix(0, ns).UTC().AppendFormat(b, "2006-01-02T15:04:05.000000000Z")
+}
+
+// clock writes times as AppendTime does. The second is the same for many of them.
+type clock struct {
+	second int64
+	text   []byte // up to the decimals
+}
+
+func (c *clock) append(b []byte, ns int64) []byte {
+	const second = int64(time.Second)
+	whole, rest := ns/second, ns%second
+	if ns < 0 {
+		return AppendTime(b, ns)
+	}
+	if whole != c.second || c.text == nil {
+		c.second, c.text = whole, time.Unix(whole, 0).UTC().AppendFormat(c.text[:0], "2006-01-02T15:04:05.")
+	}
+	b = append(b, c.text...)
+	for unit := int64(second / 10); unit > 0; unit /= 10 {
+		b = append(b, byte('0'+rest/unit%10))
+	}
+	return append(b, 'Z')
 }
 
 func end(b []byte) []byte { return append(b, '}', '\n') }

@@ -13,7 +13,8 @@ type arena struct {
 
 func (a *arena) at(slot int32) *Socket { return &a.chunks[slot/chunkSize][slot%chunkSize] }
 
-// take returns a cleared socket.
+// take returns a cleared socket. One that is given back keeps what it holds till then,
+// but for its id.
 func (a *arena) take() *Socket {
 	slot := a.free.head
 	if a.free.n > 0 {
@@ -31,9 +32,8 @@ func (a *arena) take() *Socket {
 }
 
 func (a *arena) give(s *Socket) {
-	slot := s.slot
-	*s = Socket{slot: slot}
-	a.push(&a.free, slot)
+	s.ID = 0
+	a.push(&a.free, s.slot)
 }
 
 // list is a queue of slots. A socket is in at most one.

@@ -35,6 +35,17 @@ type Observation struct {
 	Socket *Socket
 }
 
+// clear forgets what not every observation sets: the event and the owner, most of it,
+// are written over.
+func (o *Observation) clear() {
+	o.Judgement, o.InState, o.LostSince = model.Judgement{}, -1, 0
+	o.Segment, o.Count, o.Stack = 0, 0, 0
+	o.MiniEnded, o.Successor, o.Mended = false, 0, MendedNothing
+	if o.Process != nil || o.NetnsName != "" || o.Holders != nil || o.Holding != 0 || o.Listen != nil || o.Socket != nil {
+		o.Process, o.NetnsName, o.Holders, o.Holding, o.Listen, o.Socket = nil, "", nil, 0, nil, nil
+	}
+}
+
 // Began says how the beginning of a life is known.
 type Began uint8
 

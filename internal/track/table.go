@@ -197,9 +197,6 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 		}
 	} else {
 		o.ID, o.Owner, o.Role, o.Step, o.Began = 0, events.Owner{FD: -1}, model.RoleUnknown, 0, BeganSeen
-		if ev.Kind == events.Inventory {
-			o.Began = BeganInPast
-		}
 		if r := ev.Recorded; r != nil {
 			o.ID, o.Owner, o.Role = ev.Socket, r.Owner, r.Role
 		}
@@ -208,7 +205,7 @@ func (t *Table) observe(ev *events.Event, s *Socket) {
 		}
 	}
 	t.sink.Observe(o)
-	*o = Observation{InState: -1}
+	o.clear()
 }
 
 // add makes room for a new life and enters it under ev's address. It returns

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -23,7 +24,8 @@ type Sockets struct {
 
 	out    io.Writer
 	rows   [][]string
-	fitted int // at most this many rows are measured
+	fitted int           // at most this many rows are measured
+	padded *bufio.Writer // once there were more: to it each row goes at once
 }
 
 // NewSockets writes to w at the end.
@@ -32,7 +34,8 @@ func NewSockets(w io.Writer) *Sockets {
 }
 
 // maxFitted is how many rows are measured to fit the columns; a longer list is
-// padded to fixed widths, as it would take longer to measure than to read.
+// padded to fixed widths, as it would take longer to measure than to read, and is not
+// kept in memory.
 const maxFitted = 5000
 
 var socketsHeader = []string{"STATE", "RECV-Q", "SEND-Q", "LOCAL", "REMOTE", "IN STATE", "OWNER", "FD"}
@@ -57,7 +60,13 @@ func (t *Sockets) Write(o *track.Observation) error {
 		row = append(row, Netns(o), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict), synQueue(o), unaccepted(o),
 			Container(o.Process), unit(o.Process), noteMeaning[o.Owner.Note%events.NumNote])
 	}
+	if t.padded != nil {
+		return t.line(row)
+	}
 	t.rows = append(t.rows, row)
+	if len(t.rows) > t.fitted {
+		return t.pad()
+	}
 	return nil
 }
 
@@ -106,19 +115,22 @@ func fd(n int32) string {
 	return strconv.Itoa(int(n))
 }
 
-// Flush implements sink.Writer: it writes the table.
-func (t *Sockets) Flush() error {
-	header := socketsHeader
+func (t *Sockets) header() []string {
 	if t.Wide {
-		header = append(append([]string(nil), header...), socketsWide...)
+		return slices.Concat(socketsHeader, socketsWide)
 	}
+	return socketsHeader
+}
+
+// Flush implements sink.Writer: it writes the table, or what is left of it.
+func (t *Sockets) Flush() error {
 	var err error
-	if len(t.rows) > t.fitted {
-		err = t.padded(header)
+	if t.padded != nil {
+		err = t.padded.Flush()
 	} else {
-		err = t.fit(header)
+		err = t.fit(t.header())
 	}
-	t.rows = nil
+	t.rows, t.padded = nil, nil
 	if err != nil {
 		return fmt.Errorf("write sockets: %w", err)
 	}
@@ -155,22 +167,32 @@ func tableRow(fields []string) table.Row {
 
 var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10, 9, 10, 12, 20, 4}
 
-func (t *Sockets) padded(header []string) error {
-	out := bufio.NewWriterSize(t.out, 256<<10)
-	line := func(fields []string) {
-		for i, f := range fields {
-			if i+1 < len(fields) {
-				f = pad(f, socketsWidths[i]) + " "
-			}
-			_, _ = out.WriteString(f) // bufio keeps the error for Flush
-		}
-		_ = out.WriteByte('\n')
-	}
+// pad begins to write rows at once, padded to fixed widths.
+func (t *Sockets) pad() error {
+	t.padded = bufio.NewWriterSize(t.out, 256<<10)
 	if t.Headers {
-		line(header)
+		_ = t.line(t.header()) // a bufio.Writer keeps the error
 	}
 	for _, row := range t.rows {
-		line(row)
+		_ = t.line(row)
 	}
-	return out.Flush()
+	t.rows = nil
+	_, err := t.padded.Write(nil)
+	return err
+}
+
+func (t *Sockets) line(fields []string) error {
+	const blanks = "                        " // as many as the widest column has
+	for i, f := range fields {
+		_, _ = t.padded.WriteString(f)
+		if i+1 < len(fields) {
+			missing := max(0, socketsWidths[i]-columns(f))
+			_, _ = t.padded.WriteString(blanks[:missing])
+			_ = t.padded.WriteByte(' ')
+		}
+	}
+	if err := t.padded.WriteByte('\n'); err != nil {
+		return fmt.Errorf("write sockets: %w", err)
+	}
+	return nil
 }
