@@ -39,10 +39,34 @@ type result struct {
 	notes        string
 }
 
-// BenchmarkPeers compares the tools in one run: read the ratios, not the
-// figures. The tools take turns, so that a busy neighbour hits all of them.
+// BenchmarkPeers compares the tools in one run, and prints what is aimed at beside
+// what was measured: read the ratios, not the figures. The tools take turns, so that
+// a busy neighbour hits all of them.
 func BenchmarkPeers(b *testing.B) {
 	kerneltest.RequireRoot(b)
+	for b.Loop() {
+		g := &goals{b: b}
+		// Those that want a quiet host come first, and each ends its namespaces: a
+		// minute of TIME_WAIT follows on connections.
+		for _, part := range []struct {
+			name    string
+			measure func(*testing.B)
+		}{
+			{"quiet", func(b *testing.B) { quietHost(b, g, time.Minute) }},
+			{"live", func(b *testing.B) { screens(b, g, 60_000) }},
+			{"tables", func(*testing.B) { tables(g) }},
+			{"storms", func(b *testing.B) { storms(b, g, 30*time.Second) }},
+			{"tools", func(b *testing.B) { compare(b, g) }},
+			{"inventories", func(b *testing.B) { inventories(b, g, 500_000) }},
+		} {
+			b.Run(part.name, part.measure)
+		}
+		g.print()
+	}
+}
+
+// compare has the tools take turns under connections.
+func compare(b *testing.B, g *goals) {
 	stats, err := ebpf.EnableStats(0 /* BPF_STATS_RUN_TIME */)
 	if err != nil {
 		b.Fatalf("enable program statistics: %v", err)
@@ -50,25 +74,64 @@ func BenchmarkPeers(b *testing.B) {
 	defer stats.Close()
 	tools := available(b)
 	results := make(map[string][]result)
-	for b.Loop() {
-		for range rounds {
-			for _, tl := range tools {
-				results[tl.name] = append(results[tl.name], measure(b, tl))
-			}
+	for range rounds {
+		for _, tl := range tools {
+			results[tl.name] = append(results[tl.name], measure(b, tl))
 		}
 	}
 	report(b, tools, results)
+	g.compare(results)
 }
+
+// compare adds what the tools' turns say.
+func (g *goals) compare(results map[string][]result) {
+	kernel := func(tool string) float64 {
+		return median(column(results[tool], func(r result) float64 { return r.nsPerEvent }))
+	}
+	part := func(tool string, of func(result) float64) (float64, string) {
+		all := ratios(results[tool], results[bare], of)
+		return median(all), spread(all, "%.2f")
+	}
+	if peer := kernel("tcpstates"); peer > 0 {
+		g.least("times less kernel time per transition than tcpstates", "%.0f", peer/kernel(ours), 35, fmt.Sprintf("%.0f ns, %.0f", peer, kernel(ours)))
+	}
+	g.most("kernel time per transition, of reserving and submitting", "%.2f", kernel(ours)/kernel("reserve+submit"), 1.8,
+		fmt.Sprintf("%.0f ns, %.0f; an empty program %.0f", kernel(ours), kernel("reserve+submit"), kernel("empty program")))
+	one, two := func(r result) float64 { return r.rate1 }, func(r result) float64 { return r.rate2 }
+	got, note := part(ours, one)
+	g.least("connections per second, of no tool, one thread", "%.2f", got, 0.90, note)
+	got, note = part(ours, two)
+	g.least("the same, both processors busy", "%.2f", got, 0.80, note)
+	got, note = part(kept, one)
+	g.least("the same, one thread, histories kept in the kernel", "%.2f", got, 0.95, note)
+	timers, without := results[ours], results[byLooks]
+	all := ratios(timers, without, one)
+	g.least("with timers for TIME_WAIT, of without", "%.2f", median(all), 0.96, spread(all, "%.2f"))
+}
+
+// Tools that the goals name.
+const (
+	bare    = "no tool"
+	ours    = "tcpwatch"
+	byLooks = "tcpwatch --time-wait looks"
+	kept    = "tcpwatch history --summary"
+)
 
 func available(b *testing.B) []tool {
 	binary := kerneltest.BuildTcpwatch(b)
 	tools := []tool{
-		{"no tool", nil, func(*testing.B) func() string { return func() string { return "" } }},
+		{bare, nil, func(*testing.B) func() string { return func() string { return "" } }},
 		{"empty program", []string{"floor_empty"}, func(b *testing.B) func() string { empty(b); return quiet }},
 		{"reserve+submit", []string{"floor_submit"}, func(b *testing.B) func() string { reserveAndSubmit(b); return quiet }},
-		{"tcpwatch", []string{"state", "state_rescue"}, func(b *testing.B) func() string {
+		{ours, []string{"state", "state_rescue"}, func(b *testing.B) func() string {
 			// Everything is tracked and judged; the filter keeps the output empty.
 			return command(b, "tcpwatch: ", binary, "trace", "-v", "--state", "BOUND_INACTIVE")
+		}},
+		{byLooks, []string{"state", "state_rescue"}, func(b *testing.B) func() string {
+			return command(b, "tcpwatch: ", binary, "trace", "-v", "--state", "BOUND_INACTIVE", "--time-wait", "looks")
+		}},
+		{kept, []string{"state", "state_rescue"}, func(b *testing.B) func() string {
+			return command(b, "tcpwatch: ", binary, "history", "-v", "--summary", "-o", "jsonl")
 		}},
 		{"tcpwatch -o jsonl", []string{"state", "state_rescue"}, func(b *testing.B) func() string {
 			return command(b, "tcpwatch: ", binary, "trace", "-v", "-o", "jsonl")
@@ -175,7 +238,7 @@ func summary(stderr string) string {
 
 // report prints medians, and how far the rounds were apart.
 func report(b *testing.B, tools []tool, results map[string][]result) {
-	base := results["no tool"]
+	base := results[bare]
 	w := table.NewWriter()
 	w.AppendHeader(table.Row{"tool", "kernel ns/event", "conn/s 1 thread", "of no tool", "conn/s 2 threads", "of no tool", "last round"})
 	for _, tl := range tools {
@@ -211,10 +274,13 @@ func ratios(rs, base []result, of func(result) float64) []float64 {
 	return all
 }
 
-func median(all []float64) float64 {
+func median(all []float64) float64 { return quantile(all, 0.5) }
+
+// quantile returns the value that a part of all is below.
+func quantile(all []float64, part float64) float64 {
 	sorted := slices.Clone(all)
 	slices.SortFunc(sorted, cmp.Compare)
-	return sorted[len(sorted)/2]
+	return sorted[min(int(part*float64(len(sorted))), len(sorted)-1)]
 }
 
 func spread(all []float64, format string) string {

@@ -1,0 +1,149 @@
+package peers
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
+)
+
+// follower reads the lines of a tcpwatch that follows everything.
+type follower struct {
+	cmd   *exec.Cmd
+	lines chan time.Time // when each transition's came
+}
+
+func follow(b *testing.B, binary string) *follower {
+	b.Helper()
+	f := &follower{cmd: exec.Command(binary, "trace", "-o", "jsonl"), lines: make(chan time.Time, 1024)}
+	out, err := f.cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := f.cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	go func() {
+		defer close(f.lines)
+		lines := bufio.NewReader(out)
+		for {
+			line, err := lines.ReadSlice('\n')
+			if err != nil {
+				return
+			}
+			if bytes.Contains(line, []byte(`"event":"transition"`)) {
+				f.lines <- time.Now()
+			}
+		}
+	}()
+	return f
+}
+
+func (f *follower) stop() {
+	_ = f.cmd.Process.Signal(os.Interrupt)
+	for range f.lines {
+	}
+	_ = f.cmd.Wait()
+}
+
+// quietHost tells how soon it is ready, how soon an event is told of when there are
+// few, and what is used when there are none.
+func quietHost(b *testing.B, g *goals, idle time.Duration) {
+	binary := kerneltest.BuildTcpwatch(b)
+	flaps, err := newFlapper()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var starts []float64
+	for range 9 {
+		began := time.Now()
+		f := follow(b, binary)
+		for len(f.lines) == 0 {
+			if err := flaps.flap(); err != nil {
+				b.Fatal(err)
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+		starts = append(starts, float64((<-f.lines).Sub(began).Milliseconds()))
+		f.stop()
+	}
+	g.most("start to first line, ms", "%.0f", median(starts), 150, "median of 9: "+spread(starts, "%.0f"))
+
+	f := follow(b, binary)
+	defer f.stop()
+	time.Sleep(time.Second)
+	for len(f.lines) > 0 {
+		<-f.lines
+	}
+	const events = 100
+	var took []float64
+	for range events {
+		time.Sleep(150 * time.Millisecond) // it sleeps by then
+		began := time.Now()
+		if err := flaps.flap(); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, float64((<-f.lines).Sub(began).Microseconds())/1000)
+		<-f.lines
+	}
+	g.most("a lone event, kernel to stdout, p99, ms", "%.1f", quantile(took, 0.99), 100, fmt.Sprintf("of %d: %s", events, spread(took, "%.1f")))
+
+	time.Sleep(2 * time.Second) // to rest
+	before := contextSwitches(b, f.cmd.Process.Pid)
+	time.Sleep(idle)
+	switches := 0
+	for thread, n := range contextSwitches(b, f.cmd.Process.Pid) {
+		switches += n - before[thread] // of those that have ended meanwhile nothing is known
+	}
+	g.most("context switches per second when nothing happens", "%.2f", float64(switches)/idle.Seconds(), 0.2, fmt.Sprintf("%d in %v", switches, idle))
+	g.most("resident memory when idle, MiB", "%.0f", float64(resident(b, f.cmd.Process.Pid))/(1<<20), 40)
+}
+
+// contextSwitches counts those of each thread.
+func contextSwitches(b *testing.B, pid int) map[string]int {
+	b.Helper()
+	threads := map[string]int{}
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(files) == 0 {
+		b.Fatalf("threads of %d: %v", pid, err)
+	}
+	for _, file := range files {
+		threads[file] = fieldOf(file, "voluntary_ctxt_switches:") + fieldOf(file, "nonvoluntary_ctxt_switches:")
+	}
+	return threads
+}
+
+// resident returns the resident memory of a process in bytes.
+func resident(b *testing.B, pid int) int {
+	b.Helper()
+	kB := fieldOf(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:")
+	if kB == 0 {
+		b.Fatal("no resident memory")
+	}
+	return kB << 10
+}
+
+// fieldOf returns a number of a file in /proc, 0 if it is not there.
+func fieldOf(file, name string) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0 // the thread has ended
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				n, _ := strconv.Atoi(fields[0])
+				return n
+			}
+		}
+	}
+	return 0
+}
