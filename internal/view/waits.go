@@ -246,7 +246,17 @@ func (v *Waits) listeners(b *strings.Builder, r *waits.Report) {
 		rows = append(rows, []string{accept, syn, overflows, Owner(&events.Owner{PID: l.PID, Comm: l.Comm, Provenance: l.Provenance}), where})
 	}
 	v.table(b, []string{"ACCEPT-Q", "SYN-Q", "NETNS OVERFLOWS", "OWNER", "WHERE"}, rows)
-	v.advice(b, "")
+	v.advice(b, r.Listeners[0].Advice(settingsOf(r, r.Listeners[0].Netns)))
+}
+
+// settingsOf returns those of a network namespace, nil if they are not known.
+func settingsOf(r *waits.Report, netns uint32) *waits.Settings {
+	for i := range r.Spaces {
+		if r.Spaces[i].Netns == netns {
+			return r.Spaces[i].Settings
+		}
+	}
+	return nil
 }
 
 func (v *Waits) ports(b *strings.Builder, r *waits.Report) {

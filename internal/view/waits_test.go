@@ -22,7 +22,7 @@ func waiting(t *testing.T, by waits.By, names ...string) *waits.Report {
 	sysctls := fstest.MapFS{}
 	for name, text := range map[string]string{
 		"ip_local_port_range": "32768\t32867", "ip_local_reserved_ports": "", "tcp_tw_reuse": "2", "tcp_timestamps": "1",
-		"tcp_max_tw_buckets": "16384", "tcp_fin_timeout": "60", "tcp_syn_retries": "6",
+		"tcp_max_tw_buckets": "16384", "tcp_fin_timeout": "60", "tcp_syn_retries": "6", "tcp_abort_on_overflow": "0",
 	} {
 		sysctls[name] = &fstest.MapFile{Data: []byte(text + "\n")}
 	}

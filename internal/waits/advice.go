@@ -102,10 +102,28 @@ func (r *Report) settingsOf(p *Part) *Settings {
 	return nil
 }
 
+// Advice says who has to accept, and what happens where there is no room left. s may
+// be nil.
+func (l *Listener) Advice(s *Settings) string {
+	name := "Whoever listens"
+	if l.PID != 0 {
+		name = fmt.Sprintf("%d/%s", l.PID, printable.Comm(&l.Comm))
+	}
+	switch {
+	case !l.Full():
+		return fmt.Sprintf("%s has to accept; one more than %d may wait for it at port %d.", name, l.Queues.AcceptLimit, l.Port)
+	case s == nil:
+		return fmt.Sprintf("%s accepts too slowly at port %d: there is no room for more.", name, l.Port)
+	case s.AbortOnOverflow:
+		return fmt.Sprintf("%s accepts too slowly at port %d: there is no room for more: SYNs are dropped, and handshakes under way reset (tcp_abort_on_overflow is 1 here).", name, l.Port)
+	}
+	return fmt.Sprintf("%s accepts too slowly at port %d: there is no room for more: SYNs are dropped, which clients send again, and handshakes under way wait (tcp_abort_on_overflow is 0 here).", name, l.Port)
+}
+
 // Advice says what helps where ports run out, in the words of this namespace.
 func (p *Pressure) Advice(s *Settings) string {
 	if p.Ratio() < pressing {
-		return ""
+		return fmt.Sprintf("No port is short: %d are left towards that destination (ip_local_port_range is %d to %d here).", p.Usable-p.Taken(), s.PortLow, s.PortHigh)
 	}
 	text := fmt.Sprintf("Keep connections open and use them again, add source or destination addresses, or widen ip_local_port_range (%d to %d here)", s.PortLow, s.PortHigh)
 	switch {

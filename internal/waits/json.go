@@ -122,6 +122,7 @@ type listenerJSON struct {
 	SYNLimit    *uint32   `json:"syn_limit,omitempty"`
 	Unaccepted  *int      `json:"unaccepted,omitempty"`
 	Overflows   *uint64   `json:"netns_listen_overflows,omitempty"`
+	Advice      string    `json:"advice"`
 }
 
 type spaceJSON struct {
@@ -161,7 +162,7 @@ func (r *Report) WriteJSON(w io.Writer, epoch int64) error {
 		out.Ports = append(out.Ports, r.Pressure[i].json(settings[r.Pressure[i].Netns]))
 	}
 	for i := range r.Listeners {
-		out.Listeners = append(out.Listeners, r.Listeners[i].json())
+		out.Listeners = append(out.Listeners, r.Listeners[i].json(settings[r.Listeners[i].Netns]))
 	}
 	return json.NewEncoder(w).Encode(out)
 }
@@ -244,10 +245,10 @@ func (p *Pressure) json(s *Settings) pressureJSON {
 	return out
 }
 
-func (l *Listener) json() listenerJSON {
+func (l *Listener) json(s *Settings) listenerJSON {
 	out := listenerJSON{
 		Netns: l.Netns, Laddr: address(l.Family, &l.Addr), Lport: l.Port, Owner: ownerOf(l.PID, &l.Comm, l.Provenance, ""),
-		Accept: l.Queues.Accept, AcceptLimit: l.Queues.AcceptLimit, Full: l.Full(),
+		Accept: l.Queues.Accept, AcceptLimit: l.Queues.AcceptLimit, Full: l.Full(), Advice: l.Advice(s),
 	}
 	if l.Queues.Known {
 		out.SYN, out.SYNLimit = &l.Queues.SYN, &l.Queues.SYNLimit

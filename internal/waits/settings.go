@@ -20,6 +20,9 @@ type Settings struct {
 	MaxTWBuckets      int   // tcp_max_tw_buckets
 	FinTimeout        int64 // tcp_fin_timeout in ns
 	SYNRetries        int   // tcp_syn_retries
+	// AbortOnOverflow is tcp_abort_on_overflow: what a full accept queue does with an
+	// ACK that completes a handshake, an RST instead of nothing.
+	AbortOnOverflow bool
 }
 
 type portRange struct{ low, high uint16 }
@@ -46,6 +49,7 @@ func ReadSettings(root fs.FS) (*Settings, error) {
 	}
 	s.TWReuse, s.Timestamps = r.number("tcp_tw_reuse"), r.number("tcp_timestamps")
 	s.MaxTWBuckets, s.SYNRetries = r.number("tcp_max_tw_buckets"), r.number("tcp_syn_retries")
+	s.AbortOnOverflow = r.number("tcp_abort_on_overflow") != 0
 	s.FinTimeout = int64(r.number("tcp_fin_timeout")) * 1e9
 	if ms, err := fs.ReadFile(root, "tcp_tw_reuse_delay"); err == nil {
 		s.TWReuseDelay = int64(r.parse("tcp_tw_reuse_delay", string(ms))) * 1e6

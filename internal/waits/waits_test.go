@@ -22,7 +22,7 @@ func comm(s string) (c [16]byte) {
 func sysctls(changes map[string]string) fstest.MapFS {
 	files := map[string]string{
 		"ip_local_port_range": "1000\t1099\n", "ip_local_reserved_ports": "\n", "tcp_tw_reuse": "0\n", "tcp_timestamps": "1\n",
-		"tcp_max_tw_buckets": "16384\n", "tcp_fin_timeout": "60\n", "tcp_syn_retries": "6\n",
+		"tcp_max_tw_buckets": "16384\n", "tcp_fin_timeout": "60\n", "tcp_syn_retries": "6\n", "tcp_abort_on_overflow": "0\n",
 	}
 	for name, text := range changes {
 		files[name] = text
@@ -194,7 +194,7 @@ func TestPressure(t *testing.T) {
 		advice          string
 	}{
 		{"no reuse", nil, 60, 0, 99, "tcp_tw_reuse is 0"},
-		{"reuse", map[string]string{"tcp_tw_reuse": "1\n"}, 10, 50, 99, ""},
+		{"reuse", map[string]string{"tcp_tw_reuse": "1\n"}, 10, 50, 99, "No port is short: 89 are left"},
 		{"reuse without timestamps", map[string]string{"tcp_tw_reuse": "1\n", "tcp_timestamps": "0\n"}, 60, 0, 99, "tcp_timestamps"},
 		{"reuse on loopback only", map[string]string{"tcp_tw_reuse": "2\n"}, 60, 0, 99, "tcp_tw_reuse is 2"},
 		{"later", map[string]string{"tcp_tw_reuse": "1\n", "tcp_tw_reuse_delay": "30000\n"}, 60, 0, 99, "widen"},
@@ -228,7 +228,7 @@ func TestPressure(t *testing.T) {
 				t.Errorf("%+v", p)
 			}
 			advice := p.Advice(r.Spaces[0].Settings)
-			if c.advice == "" != (advice == "") || !strings.Contains(advice, c.advice) || strings.Contains(advice, "recycle") {
+			if !strings.Contains(advice, c.advice) || strings.Contains(advice, "recycle") {
 				t.Errorf("advice %q", advice)
 			}
 		})
