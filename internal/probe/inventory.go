@@ -26,10 +26,32 @@ const batchSize = 1024
 func (p *Probe) inventory(ctx context.Context, emit func([]events.Event) error) (walked map[uint32]*events.Counters, losses []Loss, err error) {
 	// The holders come first: they give listeners their owners, which children
 	// born during the rest inherit.
-	if err := p.walk(ctx, p.iters[bpf.TcpwatchProgHolders], emit); err != nil {
+	if err := p.walkHolders(ctx, emit); err != nil {
 		return nil, nil, err
 	}
 	return p.walkAll(ctx, emit)
+}
+
+// walkHolders walks the file descriptors of all visible processes.
+//
+// An iterator of files may forget between two reads where it was, and pass some by
+// (before 69ca310f3416, 5.11): a second walk meets them, as one does in walkSockets.
+func (p *Probe) walkHolders(ctx context.Context, emit func([]events.Event) error) error {
+	it := p.iters[bpf.TcpwatchProgHolders]
+	if p.Features.Has(SockFromFile) { // which came with the same version
+		return p.walk(ctx, it, emit)
+	}
+	type holder struct {
+		sk  uint64
+		pid uint32
+		fd  int
+	}
+	once := onceOnly(emit, func(ev *events.Event) holder { return holder{ev.SK, ev.PID, ev.FD()} })
+	err := p.walk(ctx, it, once)
+	if err == nil {
+		err = p.walk(ctx, it, once)
+	}
+	return err
 }
 
 // walkAll walks the TCP sockets of every reachable network namespace, as
@@ -120,7 +142,11 @@ func (p *Probe) walkSockets(ctx context.Context, it *link.Iter, emit func([]even
 	if p.Features.Has(BatchedIter) {
 		return losses, p.walk(ctx, it, emit)
 	}
-	once := onceOnly(emit)
+	type socket struct {
+		sk           uint64
+		lport, rport uint16
+	}
+	once := onceOnly(emit, func(ev *events.Event) socket { return socket{ev.SK, ev.Lport, ev.Rport} })
 	err = p.walk(ctx, it, once)
 	if err == nil {
 		err = p.walk(ctx, it, once)
@@ -128,16 +154,12 @@ func (p *Probe) walkSockets(ctx context.Context, it *link.Iter, emit func([]even
 	return losses, err
 }
 
-// onceOnly passes on the sockets that it has not passed on before.
-func onceOnly(emit func([]events.Event) error) func([]events.Event) error {
-	type socket struct {
-		sk           uint64
-		lport, rport uint16
-	}
-	met := map[socket]bool{}
+// onceOnly passes on the rows whose keys it has not met before.
+func onceOnly[K comparable](emit func([]events.Event) error, keyOf func(*events.Event) K) func([]events.Event) error {
+	met := map[K]bool{}
 	return func(batch []events.Event) error {
 		batch = slices.DeleteFunc(batch, func(ev events.Event) bool {
-			key := socket{ev.SK, ev.Lport, ev.Rport}
+			key := keyOf(&ev)
 			again := met[key]
 			met[key] = true
 			return again

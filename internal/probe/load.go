@@ -383,8 +383,10 @@ func refusedProgram(spec *ebpf.CollectionSpec, err error) *program {
 	return nil
 }
 
+// attach begins to watch. What tells why a socket ended comes before what tells that it
+// did: of an end that is seen, a reset before it was seen too.
 func (p *Probe) attach() error {
-	for _, prog := range programs {
+	for _, prog := range slices.Backward(programs[:]) {
 		loaded, ok := p.coll.Programs[prog.name]
 		if !ok || prog.timers {
 			continue

@@ -13,8 +13,7 @@ type arena struct {
 
 func (a *arena) at(slot int32) *Socket { return &a.chunks[slot/chunkSize][slot%chunkSize] }
 
-// take returns a cleared socket. One that is given back keeps what it holds till then,
-// but for its id.
+// take returns a cleared socket: new memory is, and what was given back.
 func (a *arena) take() *Socket {
 	slot := a.free.head
 	if a.free.n > 0 {
@@ -27,13 +26,14 @@ func (a *arena) take() *Socket {
 		}
 	}
 	s := a.at(slot)
-	*s = Socket{slot: slot}
+	s.slot, s.prev, s.next = slot, 0, 0
 	return s
 }
 
 func (a *arena) give(s *Socket) {
-	s.ID = 0
-	a.push(&a.free, s.slot)
+	slot := s.slot
+	*s = Socket{slot: slot}
+	a.push(&a.free, slot)
 }
 
 // list is a queue of slots. A socket is in at most one.
