@@ -42,7 +42,7 @@ func ends(t *testing.T, r *run) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for row := range bytes.Lines(r.stdout()) {
-		if bytes.Contains(row, []byte(`"event":"closed"`)) && bytes.Contains(row, []byte(`"close_reason"`)) {
+		if bytes.Contains(row, []byte(`"event":"closed"`)) && bytes.Contains(row, []byte(`"began":"seen"`)) {
 			cookie, text := toldEnd(t, row)
 			all[cookie] = text
 		}

@@ -1,16 +1,26 @@
 package track
 
-import "github.com/tcpwatch/tcpwatch/events"
+import (
+	"slices"
+
+	"github.com/tcpwatch/tcpwatch/events"
+)
 
 // digest lives a whole life that the kernel has kept: its steps, what was sent again,
 // and the end of its memory, after which nothing can come.
 func (t *Table) digest(l *events.History) {
 	steps := l.Steps()
+	met := slices.IndexFunc(steps, func(ev events.Event) bool { return ev.Kind == events.Transition })
 	for i := range steps {
 		ev := &steps[i]
-		if ev.Kind == events.Transition {
+		switch {
+		case ev.Kind == events.Transition:
 			t.transition(ev)
-		} else {
+			for j := range steps[:max(0, met)] { // resets that came before, of a life met in its middle
+				t.notice(&steps[j])
+			}
+			met = 0
+		case i > met:
 			t.notice(ev)
 		}
 		if i == 0 && ev.Time <= t.doubtUntil || l.Skipped() > 0 && i == events.MaxLifeSteps/2-1 {
