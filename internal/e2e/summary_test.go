@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
@@ -146,7 +147,14 @@ func TestSummaryCountsWhatItLoses(t *testing.T) {
 		ns.Do(func() { refused() })
 		return len(ends(t, r)) > 0
 	}, "the first end")
-	ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: kerneltest.Load(5000)}) })
+	signal := func(s os.Signal) {
+		if err := r.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(syscall.SIGSTOP) // so that nobody reads the ring
+	ns.Do(func() { kerneltest.Churn(t, kerneltest.ChurnOptions{Connections: 100}) })
+	signal(syscall.SIGCONT)
 	r.interrupt()
 	lost := lostOf(r.lines())
 	if lost == 0 {
