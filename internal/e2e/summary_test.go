@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -30,6 +31,10 @@ func toldEnd(t *testing.T, row []byte) (cookie, text string) {
 	}
 	if owner, ok := fields["owner"].(map[string]any); ok {
 		delete(owner, "fd") // which an inventory finds
+	}
+	if evidence, ok := fields["evidence"].(map[string]any); ok {
+		flags, _ := evidence["flags"].([]any) // which copy of the program saw it is no matter of the socket's
+		evidence["flags"] = slices.DeleteFunc(flags, func(flag any) bool { return flag == "rescued" })
 	}
 	clean, err := json.Marshal(fields)
 	if err != nil {

@@ -384,9 +384,11 @@ func refusedProgram(spec *ebpf.CollectionSpec, err error) *program {
 }
 
 // attach begins to watch. What tells why a socket ended comes before what tells that it
-// did: of an end that is seen, a reset before it was seen too.
+// did: of an end that is seen, a reset before it was seen too. The state program's
+// second copy comes after the first: where the kernel does not skip what nests, the
+// first has then told that it ran.
 func (p *Probe) attach() error {
-	for _, prog := range slices.Backward(programs[:]) {
+	for _, prog := range slices.Concat(programs[rescueIndex+1:], programs[:rescueIndex+1]) {
 		loaded, ok := p.coll.Programs[prog.name]
 		if !ok || prog.timers {
 			continue
