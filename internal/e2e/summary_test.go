@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -121,7 +122,8 @@ func TestSummarySaysTheSame(t *testing.T) {
 	want, got = ends(t, events), ends(t, summary)
 	differ := 0
 	for cookie, text := range got {
-		if want[cookie] != "" && want[cookie] != text {
+		whole := strings.Contains(text, `"complete":true`) && strings.Contains(want[cookie], `"complete":true`)
+		if whole && want[cookie] != text { // else one of the two lost an event, and says so
 			if differ++; differ <= 3 {
 				t.Errorf("summed up:\n%s\nby its events:\n%s", text, want[cookie])
 			}
