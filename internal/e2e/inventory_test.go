@@ -64,7 +64,7 @@ func TestSocketsOfEveryNamespaceAreFound(t *testing.T) {
 		client := addrPortOf(t, room.helper.rest)
 		kerneltest.Eventually(t, patience, func() bool {
 			return len(sift(trace.lines(), func(l *line) bool {
-				return l.Event == "inventory" && l.Netns == room.ns.Inum() && l.involves(listens, client)
+				return l.Event == "inventory" && l.Netns == room.ns.Inum() && l.between(listens, client)
 			})) >= 3
 		}, "the sockets of a namespace in trace")
 		for what, lines := range map[string][]line{"sockets": found, "trace": trace.lines()} {
@@ -72,7 +72,7 @@ func TestSocketsOfEveryNamespaceAreFound(t *testing.T) {
 			states := map[string]int{}
 			for i := range ours {
 				l := &ours[i]
-				if !l.involves(listens, client) {
+				if !l.between(listens, client) {
 					continue // of ready
 				}
 				states[l.State]++
@@ -107,6 +107,12 @@ func addrPortOf(t *testing.T, s string) uint16 {
 		t.Fatal(err)
 	}
 	return uint16(n)
+}
+
+// between reports whether a socket is one of a listener's, of its client, or the
+// listener. One port alone says nothing: others have as few to choose from.
+func (l *line) between(listens, client uint16) bool {
+	return l.Lport == listens && (l.Rport == client || l.Rport == 0) || l.Lport == client && l.Rport == listens
 }
 
 // checkHolder checks that the owner has the descriptor that the line names.
