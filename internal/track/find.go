@@ -179,6 +179,11 @@ func (t *Table) tell(s *Socket) {
 	t.present(s)
 }
 
+// lateRow is how much later than the end of a mini-socket a row can tell of it, in ns:
+// its timer is told of before it is taken off. A younger one at the address has been
+// told of.
+const lateRow = 1e6
+
 // findMini applies a row about a mini-socket.
 func (t *Table) findMini(ev *events.Event) {
 	s := t.waiter(ev)
@@ -198,12 +203,10 @@ func (t *Table) findMini(ev *events.Event) {
 		}
 		return
 	}
-	for i := range t.starts {
-		if t.starts[i].SK == ev.SK {
-			return // its full socket is about to end
-		}
+	if t.startOf(ev.SK) != nil {
+		return // its full socket is about to end
 	}
-	if t.buried(ev.SK, ev.Time) {
+	if t.buried(ev.SK, max(ev.Time, lateRow+1)-lateRow) {
 		return
 	}
 	if s = t.addMini(ev); s == nil {

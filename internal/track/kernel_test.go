@@ -196,6 +196,12 @@ func (k *kernel) wait(at int, s *kernelSocket) {
 		m.Extra = 60e9
 		k.emit(events.TWStart, m.Event)
 		k.minis[i] = m
+		for k.minis[i] == m && k.random.IntN(4) == 0 {
+			k.actMini(i, m) // a packet overtakes the end
+			if k.random.IntN(2) == 0 {
+				k.pass()
+			}
+		}
 	}
 	k.end(at, s, func(ev *events.Event) { ev.Flags |= model.Done })
 }

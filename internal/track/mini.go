@@ -126,47 +126,70 @@ func (s *Socket) sight(ev *events.Event) {
 	}
 }
 
+// start is a mini-socket whose full socket has yet to end. Packets can reach it
+// before (tcp_time_wait lets softirqs in).
+type start struct {
+	events.Event // the newest of its timer
+	since        uint64
+	left         uint64 // ns since boot when the timer was taken off, 0 if it is set
+	cause        events.Cause
+}
+
 // announce keeps the beginning of a mini-socket until its full socket ends.
 func (t *Table) announce(ev *events.Event) {
+	if st := t.startOf(ev.SK); st != nil {
+		st.Event, st.left = *ev, 0
+		return
+	}
 	if len(t.starts) == maxStarts {
 		t.adoptStart()
 	}
-	t.starts = append(t.starts, *ev)
+	t.starts = append(t.starts, start{Event: *ev, since: ev.Time})
 }
 
-// cancelStart applies what the timer did of a mini-socket whose full socket has
-// not ended yet: nothing can be said of it but that it is gone.
-func (t *Table) cancelStart(ev *events.Event) {
+// startOf returns the announced mini-socket at an address, or nil.
+func (t *Table) startOf(sk uint64) *start {
 	for i := range t.starts {
-		if t.starts[i].SK == ev.SK {
-			t.bury(ev.SK, ev.Time)
-			t.starts = append(t.starts[:i], t.starts[i+1:]...)
-			return
+		if t.starts[i].SK == sk {
+			return &t.starts[i]
 		}
+	}
+	return nil
+}
+
+// cancelStart notes that the timer of a mini-socket was taken off, or ran out,
+// whose full socket has not ended yet. Its end is told of after that one's.
+func (t *Table) cancelStart(ev *events.Event) {
+	t.bury(ev.SK, ev.Time)
+	if st := t.startOf(ev.SK); st != nil {
+		st.left, st.cause = ev.Time, ev.Cause()
 	}
 }
 
 // adoptStart makes the oldest announced mini-socket a life of its own: the end
-// of its full socket was not seen.
+// of its full socket was not seen. One that has gone since is no loss.
 func (t *Table) adoptStart() {
-	ev := t.starts[0]
+	st := t.starts[0]
 	t.starts = append(t.starts[:0], t.starts[1:]...)
-	if s := t.addMini(&ev); s != nil {
-		s.Mini.Since = ev.Time
+	if st.left != 0 {
+		return
+	}
+	if s := t.addMini(&st.Event); s != nil {
+		s.Mini.Since = st.since
 		t.tellMini(s)
 	}
 }
 
 // takeStart returns the announced beginning of the mini-socket that follows s,
-// in start, and forgets it. The newest come last.
-func (t *Table) takeStart(s *Socket, start *events.Event) bool {
+// in into, and forgets it. The newest come last.
+func (t *Table) takeStart(s *Socket, into *start) bool {
 	for i := len(t.starts) - 1; i >= 0; i-- {
 		st := &t.starts[i]
 		if st.Lport != s.Lport || st.Rport != s.Rport || st.Netns != s.Netns || st.NetnsCookie != s.NetnsCookie ||
 			st.Saddr != s.Saddr || st.Daddr != s.Daddr || st.Cookie != 0 && s.Cookie != 0 && st.Cookie != s.Cookie {
 			continue
 		}
-		*start = *st
+		*into = *st
 		t.starts = append(t.starts[:i], t.starts[i+1:]...)
 		return true
 	}
@@ -201,8 +224,8 @@ func (t *Table) followedByMini(s *Socket, ev *events.Event) {
 	if ev.From != model.FinWait2 && ev.From != model.Closing || t.options.Life != nil {
 		return
 	}
-	start := &t.start
-	found := t.takeStart(s, start)
+	st := &t.start
+	found := t.takeStart(s, st)
 	if t.foundBefore(s) {
 		return
 	}
@@ -212,10 +235,14 @@ func (t *Table) followedByMini(s *Socket, ev *events.Event) {
 	}
 	switch {
 	case found:
-		s.Mini.stage, s.Mini.Since = miniThere, start.Time
-		s.sight(start)
+		s.Mini.stage, s.Mini.Since = miniThere, st.since
+		s.sight(&st.Event)
 		t.seat(s)
 		t.stats.Waiting++
+		if st.left != 0 {
+			s.Mini.stage, s.Mini.cause, s.Mini.EndTime = miniLeaving, st.cause, st.left
+			t.leave(s)
+		}
 	case substate == 0:
 	case !t.timers:
 		s.Mini.stage, s.Mini.Since, s.Mini.Substate, s.Mini.SndNxt = miniPresumed, ev.Time, substate, ev.SndNxt
@@ -372,7 +399,7 @@ func (t *Table) enlist(s *Socket) {
 // settleMinis ends the mini-sockets that have been leaving for long enough: a
 // timer that is set again is set within microseconds.
 func (t *Table) settleMinis(time uint64) {
-	for len(t.starts) > 0 && time > t.starts[0].Time+startWait {
+	for len(t.starts) > 0 && time > t.starts[0].since+startWait {
 		t.adoptStart()
 	}
 	for t.leaving.n > 0 {

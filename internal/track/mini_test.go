@@ -139,6 +139,55 @@ func TestTimeWaitEnds(t *testing.T) {
 	}
 }
 
+// The kernel lets packets in between the beginning of a mini-socket and the end of
+// its full socket (tcp_time_wait): what they do to it is told of the one life.
+func TestPacketsOvertakeTheEnd(t *testing.T) {
+	orphan := func(ev *events.Event) { ev.From = model.FinWait2 }
+	cases := map[string]struct {
+		overtakes func(k *socket)
+		end       model.TimeWaitEnd
+	}{
+		"the peer's FIN":           {func(k *socket) { k.mini(events.TWCancel, orphan).mini(events.TWStart) }, model.TWExpired},
+		"the peer's FIN, in a row": {func(k *socket) { k.mini(events.TWStart).mini(events.TWStart) }, model.TWExpired},
+		"a reset, RFC 1337":        {func(k *socket) { k.mini(events.TWCancel, cause(events.CauseRST)) }, model.TWAssassinated},
+		"the peer's FIN, then a reset": {func(k *socket) {
+			k.mini(events.TWStart).mini(events.TWCancel, cause(events.CauseRST))
+		}, model.TWAssassinated},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, Options{}).timersOn()
+			k := s.socket(1).to(synSent, established, finWait1, finWait2).mini(events.TWStart, orphan)
+			c.overtakes(k)
+			k.step(closeState, flags(model.Dead)).destroy()
+			s.pass(2 * startWait)
+			if c.end == model.TWExpired {
+				if r := s.wantRows(model.TimeWait)[0]; r.Substate != model.TimeWait || r.ID != 1 {
+					t.Errorf("row %+v", r)
+				}
+				s.now += miniLife
+				k.mini(events.TWExpire)
+			}
+			ends := s.ends()
+			if len(ends) != 1 || ends[0].Judgement != c.end.Judge() || ends[0].ID != 1 {
+				t.Errorf("ends %+v, want %s", ends, c.end)
+			}
+			if began := len(s.of(events.Mini)) - 1; began != 1 {
+				t.Errorf("%d beginnings", began)
+			}
+			s.wantRows()
+		})
+	}
+}
+
+// One of which only the timer tells, and which a reset ended, is no socket.
+func TestStartThatIsCancelled(t *testing.T) {
+	s := play(t, Options{}).timersOn()
+	s.socket(1).mini(events.TWStart).mini(events.TWStart).mini(events.TWCancel, cause(events.CauseRST))
+	s.pass(2 * startWait)
+	s.wantRows()
+}
+
 // No timer is started when net.ipv4.tcp_max_tw_buckets is reached; after a loss
 // that proves nothing.
 func TestTimeWaitOverflow(t *testing.T) {

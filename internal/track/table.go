@@ -50,10 +50,10 @@ type Table struct {
 	// replaced by a connection not yet known, in the order of their ends.
 	byTuple                   index
 	presumed, leaving, reused list
-	retiredWaiting            int            // lives that only a mini-socket keeps
-	starts                    []events.Event // mini-sockets whose full socket has yet to end
-	start                     events.Event   // reused
-	timers                    bool           // the timers of mini-sockets are watched
+	retiredWaiting            int     // lives that only a mini-socket keeps
+	starts                    []start // mini-sockets whose full socket has yet to end
+	start                     start   // reused
+	timers                    bool    // the timers of mini-sockets are watched
 	timersSince               uint64
 	seed                      maphash.Seed
 	looks                     looks
@@ -91,7 +91,7 @@ func New(o Options, sink Sink) *Table {
 		above:   map[uint64]events.Owner{},
 		obs:     Observation{InState: -1},
 		seed:    maphash.MakeSeed(),
-		starts:  make([]events.Event, 0, maxStarts),
+		starts:  make([]start, 0, maxStarts),
 	}
 }
 
