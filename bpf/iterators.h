@@ -22,6 +22,13 @@ static __always_inline void learn_handler(struct tcp_timewait_sock *tw)
 		tw_handler = function;
 }
 
+/* The iterator holds on to some sockets at a time: a mini-socket may have ended before
+ * its turn comes. To be asked once the row is dated. */
+static __always_inline bool mini_ended(struct tcp_timewait_sock *tw)
+{
+	return !tw->tw_sk.tw_timer.entry.pprev;
+}
+
 static __always_inline void write_row(struct bpf_iter_meta *meta, struct event *e)
 {
 	date_row(e);
@@ -59,7 +66,9 @@ int inventory(struct bpf_iter__tcp *ctx)
 	e.kind = KIND_INVENTORY;
 	if (!e.cookie && has_cookie_helper)
 		e.cookie = bpf_get_socket_cookie(skc);
-	write_row(ctx->meta, &e);
+	date_row(&e);
+	if (!tw || !mini_ended(tw))
+		bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }
 
