@@ -17,7 +17,7 @@ const volatile __u64 pidns_dev; /* 0: the initial pid namespace, no translation 
 const volatile __u64 pidns_ino;
 const volatile __u32 ancestor; /* events of its descendants are marked; 0: of nobody */
 const volatile bool wants_stacks; /* of whoever connects or accepts */
-const volatile bool wants_lives; /* one record for each life, see life.h; needs has_sk_storage */
+const volatile bool wants_lives; /* one record for each life, see life.h */
 const volatile __u32 nr_accept; /* this architecture's number of accept() */
 const volatile __u32 nr_accept4;
 const volatile __u64 tick_ns = 4000000; /* length of a jiffy */

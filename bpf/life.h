@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The history of a life kept with its socket, and handed over when the memory is
- * freed: one record for a connection's end, in place of one for each event. For
- * whoever asks only how connections lived and died, at a third of the price.
+ * The history of a life kept in the kernel, and handed over when it is over: when
+ * the memory of the socket is freed, or the socket begins another life. One record in
+ * place of one for each event, for whoever asks only how connections lived and died:
+ * the programs take as long, the reader has less to do.
  */
 #ifndef TCPWATCH_LIFE_H
 #define TCPWATCH_LIFE_H
@@ -111,21 +112,56 @@ static __always_inline void end_life(struct life *l, struct sock *sk, struct tcp
 	e->kind = KIND_LIFE;
 }
 
+/* Hands a life over, and forgets it. */
+static __always_inline void tell_life(struct counters *c, struct life *l, __u64 key)
+{
+	struct life *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (likely(record)) {
+		__builtin_memcpy(record, l, sizeof(*record));
+		submit(record);
+	} else {
+		count(&c->lost);
+	}
+	bpf_map_delete_elem(&lives, &key);
+}
+
+/* The life that a birth begins. Whatever is kept at the address was another: of a
+ * socket that is used again, or, if it has no end, of one whose end was missed. */
+static __always_inline struct life *new_life(struct counters *c, struct sock *sk)
+{
+	struct life *l = life_of(c, sk);
+
+	if (likely(!l || !l->seen))
+		return l;
+	if (l->end.kind == KIND_LIFE) {
+		tell_life(c, l, (__u64)sk);
+	} else {
+		__u64 key = (__u64)sk;
+
+		count(&c->lost);
+		bpf_map_delete_elem(&lives, &key);
+	}
+	return life_of(c, sk);
+}
+
 static __always_inline int life_transition(struct counters *c, struct sock *sk, int from, int to, __u32 flags)
 {
+	bool is_child = to == TCP_SYN_RECV && from != TCP_SYN_SENT;
+	bool is_birth = is_child || (from == TCP_CLOSE && to != TCP_CLOSE);
 	struct tcp_sock *tp = tcp_of(sk);
 	if (!tp) {
 		count(&c->filtered);
 		return 0;
 	}
-	struct life *l = life_of(c, sk);
+	struct life *l = is_birth ? new_life(c, sk) : life_of(c, sk);
 	struct life_step *s = l ? next_step(l) : 0;
 	if (!s)
 		return 0;
 	fill_step(s, sk, tp, KIND_TRANSITION, flags_of(sk, tp) | flags);
 	s->old_state = from;
 	s->state = to;
-	if (to == TCP_SYN_RECV && from != TCP_SYN_SENT) {
+	if (is_child) {
 		struct owner *o = inherited(sk, s->flags & FLAG_MPTCP);
 		if (o) {
 			s->flags |= FLAG_INHERITED;
@@ -196,15 +232,7 @@ static __always_inline int life_destroyed(struct counters *c, struct sock *sk)
 	}
 	if (l->end.kind != KIND_LIFE)
 		end_life(l, sk, tp);
-	struct life *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-	if (unlikely(!record)) {
-		count(&c->lost);
-		bpf_map_delete_elem(&lives, &key);
-		return 0;
-	}
-	__builtin_memcpy(record, l, sizeof(*record));
-	submit(record);
-	bpf_map_delete_elem(&lives, &key);
+	tell_life(c, l, key);
 	return 0;
 }
 

@@ -46,7 +46,7 @@ FILTER is asked about the end of a life, as in close_reason == "fin".`,
 	addFilterFlags(cmd, &o.filter)
 	addCaptureFlags(cmd, &o.capture)
 	addOwnerFlags(cmd, &o.owners)
-	cmd.Flags().BoolVar(&o.capture.lives, "summary", false, "have the kernel keep the histories, and hand over one record for each connection when it is gone: cheaper; what began before, is open at the end, or waits in TIME_WAIT is not told")
+	cmd.Flags().BoolVar(&o.capture.lives, "summary", false, "have the kernel keep the histories, and hand over one record for each connection when it is gone, which takes less of a processor; what began before, is open at the end, or waits in TIME_WAIT is not told")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or jsonl")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -55,6 +55,9 @@ FILTER is asked about the end of a life, as in close_reason == "fin".`,
 func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) error {
 	if err := checkOutput(o.output, "text", "json", "jsonl"); err != nil {
 		return err
+	}
+	if o.capture.lives && o.globals.replay != "" {
+		return usagef("a recording has its histories: --summary needs the kernel")
 	}
 	f, err := compileFilter(o.filter, args)
 	if err != nil {
@@ -71,7 +74,7 @@ func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) e
 	owners := s.owners(o.owners, f)
 	queue := sink.NewQueue(owners.described(&lives{f, w}), func(error) { s.stop() })
 	options := s.tableOptions(&o.capture, 0)
-	if o.capture.lives && s.live != nil {
+	if o.capture.lives {
 		options.Life = s.live.Life
 	}
 	table := track.New(options, &endsOnly{&sieve{f, owners.feed(queue)}})

@@ -11,13 +11,17 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
 
 // toldEnd is what a line of a life's end says, but for times and the number of the
-// life, which two watches count for themselves.
-func toldEnd(t *testing.T, row []byte) (cookie, text string) {
+// life, which two watches count for themselves: id is its socket, as far as the kernel
+// tells, and its ports.
+func toldEnd(t *testing.T, row []byte) (id, text string) {
 	t.Helper()
 	var fields map[string]any
 	if err := json.Unmarshal(row, &fields); err != nil {
@@ -41,35 +45,26 @@ func toldEnd(t *testing.T, row []byte) (cookie, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprint(fields["cookie"]), string(clean)
+	return fmt.Sprint(fields["cookie"], " ", fields["lport"], " ", fields["rport"]), string(clean)
 }
 
-// ends returns what was told of the lives of a namespace's sockets, by cookie.
+// ends returns what was told of the lives of a namespace's sockets, by toldEnd's id.
 func ends(t *testing.T, r *run) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for row := range bytes.Lines(r.stdout()) {
 		if bytes.Contains(row, []byte(`"event":"closed"`)) && bytes.Contains(row, []byte(`"began":"seen"`)) {
-			cookie, text := toldEnd(t, row)
-			all[cookie] = text
+			id, text := toldEnd(t, row)
+			all[id] = text
 		}
 	}
 	return all
-}
-
-// requireSummary skips the test where the kernel cannot keep histories.
-func requireSummary(t *testing.T) {
-	t.Helper()
-	if _, stderr, code := output(t, "history", "--summary", "--for", "1ms"); code != 0 {
-		kerneltest.SkipProved(t, "this kernel cannot keep histories", errors.New(stderr))
-	}
 }
 
 // A history that the kernel kept is the one that its events tell, for each end.
 func TestSummarySaysTheSame(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	requireSummary(t)
 	ns := kerneltest.NewNetns(t)
 	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
 	netns := fmt.Sprint(ns.Inum())
@@ -93,6 +88,7 @@ func TestSummarySaysTheSame(t *testing.T) {
 			made += 2*c.Connections + len(c.Ports)
 		}
 		refused()
+		made += again(t)
 		client, server := kerneltest.Pair(t, kerneltest.IPv4)
 		if _, err := client.Write([]byte("unread")); err != nil {
 			t.Fatal(err)
@@ -107,8 +103,8 @@ func TestSummarySaysTheSame(t *testing.T) {
 	var want, got map[string]string
 	kerneltest.AwaitNoError(t, patience, func() error {
 		want, got = ends(t, events), ends(t, summary)
-		for cookie := range want {
-			if got[cookie] == "" && len(got) < made {
+		for id := range want {
+			if got[id] == "" && len(got) < made {
 				return fmt.Errorf("%d ends are summed up, of %d", len(got), made)
 			}
 		}
@@ -121,17 +117,47 @@ func TestSummarySaysTheSame(t *testing.T) {
 	events.interrupt()
 	want, got = ends(t, events), ends(t, summary)
 	differ := 0
-	for cookie, text := range got {
-		whole := strings.Contains(text, `"complete":true`) && strings.Contains(want[cookie], `"complete":true`)
-		if whole && want[cookie] != text { // else one of the two lost an event, and says so
+	for id, text := range got {
+		whole := strings.Contains(text, `"complete":true`) && strings.Contains(want[id], `"complete":true`)
+		if whole && want[id] != text { // else one of the two lost an event, and says so
 			if differ++; differ <= 3 {
-				t.Errorf("summed up:\n%s\nby its events:\n%s", text, want[cookie])
+				t.Errorf("summed up:\n%s\nby its events:\n%s", text, want[id])
 			}
 		}
 	}
 	if differ > 0 || len(got) < made {
 		t.Errorf("%d of %d differ; %d sockets were made", differ, len(got), made)
 	}
+}
+
+// again connects one socket three times, to listeners of its own each time, and returns
+// how many lives that were.
+func again(t *testing.T) (lives int) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	const times = 3
+	for range times {
+		l := kerneltest.Listen(t, kerneltest.IPv4)
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: l.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			t.Fatal(err)
+		}
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		unspecified := unix.RawSockaddrInet4{Family: unix.AF_UNSPEC} // package unix has no type for it
+		if _, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&unspecified)), unsafe.Sizeof(unspecified)); errno != 0 {
+			t.Fatal(errno)
+		}
+		if err := errors.Join(server.Close(), l.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return 3 * times
 }
 
 // refused makes a connection that nobody takes.
@@ -146,7 +172,6 @@ func refused() {
 func TestSummaryCountsWhatItLoses(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
-	requireSummary(t)
 	ns := kerneltest.NewNetns(t)
 	ns.Sysctl("net/ipv4/ip_local_port_range", "2000 32000")
 	r := start(t, "history", "--summary", "-o", "jsonl", "--netns", fmt.Sprint(ns.Inum()), "--ring-size", fmt.Sprint(os.Getpagesize()))

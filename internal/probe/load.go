@@ -40,8 +40,8 @@ type Options struct {
 	Ancestor uint32
 	// Stacks asks for the stack of whoever connects or accepts: see Stack.
 	Stacks bool
-	// Lives asks for one record for each life, when the memory of its socket is freed,
-	// in place of events: see Live.Life. It needs SkStorage, and makes no inventory.
+	// Lives asks for one record for each life, once it is over, in place of events: see
+	// Live.Life. It makes no inventory.
 	Lives bool
 
 	without  func(*Features) // tests take away what the kernel offers
@@ -153,12 +153,6 @@ func loadHere(o Options) (_ *Probe, err error) {
 			p.Close()
 		}
 	}()
-	if o.Lives && !p.Features.Has(SkStorage) {
-		return nil, &UnusableError{
-			Reason: fmt.Sprintf("the kernel cannot keep histories: it has no %s (%s)", SkStorage, features[SkStorage].since),
-			Fix:    "leave out --summary",
-		}
-	}
 	spec, err := p.spec()
 	if err != nil {
 		return nil, err
