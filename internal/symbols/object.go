@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/ianlancetaylor/demangle"
 )
@@ -38,16 +40,38 @@ const (
 	maxName    = 160
 )
 
-// openObject reads the first of some files that can be read; nil if none can.
-func openObject(paths ...string) (o *object) {
-	for _, path := range paths {
-		if f, err := os.Open(path); err == nil {
-			defer f.Close()
-			o, _ := readObject(f)
-			return o
+// openObject reads a mapped file, through the kernel or else by its path, where by now
+// another may lie; nil if neither can be read.
+func openObject(mapped, path, inode string) (o *object) {
+	f, err := os.Open(mapped)
+	if err != nil {
+		f, err = openRegular(path, inode)
+	}
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	o, _ = readObject(f)
+	return o
+}
+
+// openRegular opens a file with a known inode number. It is not to wait for whoever
+// opens the other end of a pipe.
+func openRegular(path, inode string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil {
+		if sys, ok := st.Sys().(*syscall.Stat_t); !ok || !st.Mode().IsRegular() || strconv.FormatUint(sys.Ino, 10) != inode {
+			err = errHostile
 		}
 	}
-	return nil
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 var errHostile = errors.New("read symbols: the file is not what it says")

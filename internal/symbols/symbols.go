@@ -110,7 +110,7 @@ func (r *Resolver) object(pid uint32, m *mapping) *object {
 		clear(r.objects)
 	}
 	dir := filepath.Join(r.root, strconv.FormatUint(uint64(pid), 10))
-	o := openObject(m.file(dir), filepath.Join(dir, "root", m.path))
+	o := openObject(m.file(dir), filepath.Join(dir, "root", m.path), m.identity.inode)
 	r.objects[m.identity] = o
 	return o
 }
