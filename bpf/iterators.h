@@ -45,7 +45,7 @@ int inventory(struct bpf_iter__tcp *ctx)
 		return 0;
 	struct tcp_timewait_sock *tw = bpf_skc_to_tcp_timewait_sock(skc);
 	if (tw) {
-		fill_timewait(&e, tw);
+		fill_timewait(&e, skc, tw);
 		learn_handler(tw);
 	} else {
 		struct tcp_request_sock *treq = bpf_skc_to_tcp_request_sock(skc);

@@ -105,6 +105,7 @@ static __always_inline void end_life(struct life *l, struct sock *sk, struct tcp
 {
 	struct event *e = &l->end;
 
+	e->time = bpf_ktime_get_boot_ns();
 	fill_sock(e, sk, tp);
 	clear_rest(e);
 	if (!e->cookie && has_cookie_helper)

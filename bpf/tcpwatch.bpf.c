@@ -113,6 +113,7 @@ static __always_inline struct event *begin(struct counters *c, struct sock *sk, 
 	struct event *e = reserve(c);
 	if (!e)
 		return 0;
+	e->time = bpf_ktime_get_boot_ns();
 	fill_sock(e, sk, tp);
 	clear_rest(e);
 	if (!e->cookie && has_cookie_helper)

@@ -112,6 +112,9 @@ func (p *Probe) walkAll(ctx context.Context, emit func([]events.Event) error) (w
 // which is ns, and says so.
 func (p *Probe) walkNamespace(ctx context.Context, ns netns.Namespace, it *link.Iter, emit func([]events.Event) error) (losses []Loss, err error) {
 	done := events.Event{Kind: events.Walked, Time: now(), Netns: ns.Inum, NetnsCookie: netns.Cookie(), InState: -1}
+	if some, err := snmp.AnySocket(); err == nil && !some {
+		return nil, emit([]events.Event{done})
+	}
 	if losses, err = p.walkSockets(ctx, it, emit); err != nil {
 		return losses, err
 	}
