@@ -93,7 +93,7 @@ func (d *describer) Flush() error { return d.to.Flush() }
 
 func (w *owners) describe(o *track.Observation) {
 	if o.Event.Netns != 0 {
-		o.NetnsName = w.names.Of(o.Event.Netns)
+		o.NetnsName = w.names.Of(o.Event.Netns, o.Event.Time)
 	}
 	if !o.Owner.Named() {
 		return

@@ -139,7 +139,7 @@ func (t *waitsTeller) write(r *waits.Report) error {
 	v.Style.Color = t.o.globals.color(t.env, t.env.stdout)
 	v.Width, _ = t.env.terminal(t.env.stdout)
 	if t.o.globals.replay == "" {
-		v.Netns = t.names.Of
+		v.Netns = func(inum uint32) string { return t.names.Of(inum, r.Time) }
 		if own, err := netns.Self(); err == nil {
 			v.Here = own.Inum
 		}

@@ -9,7 +9,7 @@ import (
 // Names knows the names under /run/netns by inode number. They are read at most
 // once a second, so that one given or taken shows soon. One goroutine uses it.
 type Names struct {
-	read   time.Time
+	read   uint64
 	byInum map[uint32]string
 }
 
@@ -18,10 +18,11 @@ const (
 	maxNames = 65536
 )
 
-// Of returns the name of a network namespace, empty if it has none.
-func (n *Names) Of(inum uint32) string {
-	if t := time.Now(); n.byInum == nil || t.Sub(n.read) > time.Second {
-		n.read = t
+// Of returns the name of a network namespace, empty if it has none. at is the time of
+// what is said of it, in ns of any one clock.
+func (n *Names) Of(inum uint32, at uint64) string {
+	if n.byInum == nil || at > n.read+uint64(time.Second) {
+		n.read = at
 		n.byInum = readNames(namedDir)
 	}
 	return n.byInum[inum]

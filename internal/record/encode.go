@@ -24,7 +24,9 @@ type Encoder struct {
 	// ResetReason names the kernel's enum sk_rst_reason; nil names none.
 	ResetReason func(uint32) string
 
-	clock clock
+	clock      clock
+	identities identities
+	judgements judgements
 }
 
 // Append appends one line, with its newline, to b. It allocates nothing but
@@ -45,23 +47,23 @@ func (e *Encoder) Append(b []byte, o *track.Observation) []byte {
 		b = text(b, "where", ev.Where.String())
 		return end(b)
 	case events.Transition:
-		b = identity(b, o)
-		b = transition(b, o)
+		b = e.identity(b, o)
+		b = e.transition(b, o)
 	case events.Inventory:
-		b = identity(b, o)
+		b = e.identity(b, o)
 		b = inventory(b, o)
 	case events.Mini:
-		b = identity(b, o)
-		b = timeWait(b, o)
+		b = e.identity(b, o)
+		b = e.timeWait(b, o)
 	case events.Retransmit, events.SynAck:
-		b = identity(b, o)
+		b = e.identity(b, o)
 		b = retransmit(b, o)
 	case events.ResetSent, events.ResetReceived:
-		b = identity(b, o)
+		b = e.identity(b, o)
 		b = e.reset(b, o)
 	case events.Closed:
-		b = identity(b, o)
-		b = closed(b, o)
+		b = e.identity(b, o)
+		b = e.closed(b, o)
 	}
 	return end(b)
 }
@@ -105,61 +107,7 @@ func (c *clock) append(b []byte, ns int64) []byte {
 
 func end(b []byte) []byte { return append(b, '}', '\n') }
 
-// identity says which socket, and who.
-func identity(b []byte, o *track.Observation) []byte {
-	ev := &o.Event
-	if o.ID != 0 {
-		b = number(b, "socket", o.ID)
-	}
-	if ev.Cookie != 0 {
-		b = append(b, `,"cookie":"`...)
-		b = strconv.AppendUint(b, ev.Cookie, 16)
-		b = append(b, '"')
-	}
-	b = number(b, "netns", uint64(ev.Netns))
-	if ev.NetnsCookie != 0 {
-		b = number(b, "netns_cookie", ev.NetnsCookie)
-	}
-	if o.NetnsName != "" {
-		b = text(b, "netns_name", printable.String(o.NetnsName))
-	}
-	b = text(b, "family", ev.Family.String())
-	b = append(b, `,"laddr":"`...)
-	b = events.Addr(ev.Family, &ev.Saddr).AppendTo(b)
-	b = append(b, '"')
-	b = number(b, "lport", uint64(ev.Lport))
-	b = append(b, `,"raddr":"`...)
-	b = events.Addr(ev.Family, &ev.Daddr).AppendTo(b)
-	b = append(b, '"')
-	b = number(b, "rport", uint64(ev.Rport))
-	b = text(b, "role", o.Role.String())
-	b = append(b, `,"owner":{`...)
-	b = owner(b, o)
-	b = append(b, '}')
-	if ev.Has(model.Owned) && !ev.Has(model.Inherited) && ev.Kind != events.Closed && ev.Kind != events.Inventory {
-		b = append(b, `,"actor":{"pid":`...)
-		b = strconv.AppendUint(b, uint64(ev.PID), 10)
-		b = appendComm(b, &ev.Comm)
-		b = append(b, '}')
-	}
-	return b
-}
-
-// appendComm appends a process name: as it is, if nothing in it needs a second
-// look.
-func appendComm(b []byte, comm *[16]byte) []byte {
-	n := 0
-	for ; n < len(comm) && comm[n] != 0; n++ {
-		if c := comm[n]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return text(b, "comm", printable.Comm(comm))
-		}
-	}
-	b = append(b, `,"comm":"`...)
-	b = append(b, comm[:n]...)
-	return append(b, '"')
-}
-
-func transition(b []byte, o *track.Observation) []byte {
+func (e *Encoder) transition(b []byte, o *track.Observation) []byte {
 	ev := &o.Event
 	b = text(b, "from", ev.From.String())
 	b = text(b, "to", ev.To.String())
@@ -169,23 +117,8 @@ func transition(b []byte, o *track.Observation) []byte {
 	if o.InState >= 0 {
 		b = number(b, "in_state_ns", uint64(o.InState))
 	}
-	b = judgement(b, o.Judgement, o.LostSince)
+	b = e.judgements.append(b, o.Judgement, o.LostSince)
 	return evidence(b, &ev.Evidence)
-}
-
-// lostWords stand between a number and the reason for a judgement.
-const lostWords = " events lost. "
-
-func judgement(b []byte, j model.Judgement, lost uint64) []byte {
-	b = text(b, "verdict", j.Verdict.String())
-	b = text(b, "rule", j.Rule.String())
-	b = append(b, `,"why":"`...)
-	if lost > 0 {
-		b = strconv.AppendUint(b, lost, 10)
-		b = append(b, lostWords...)
-	}
-	b = escape(b, j.Why())
-	return append(b, '"')
 }
 
 func inventory(b []byte, o *track.Observation) []byte {
@@ -237,7 +170,7 @@ func quiet(b []byte, a events.Ages) []byte {
 }
 
 // timeWait says how a mini-socket began, or how it ended.
-func timeWait(b []byte, o *track.Observation) []byte {
+func (e *Encoder) timeWait(b []byte, o *track.Observation) []byte {
 	ev := &o.Event
 	b = text(b, "substate", ev.From.String())
 	if o.MiniEnded {
@@ -249,7 +182,7 @@ func timeWait(b []byte, o *track.Observation) []byte {
 		if o.Successor != 0 {
 			b = number(b, "successor", o.Successor)
 		}
-		b = judgement(b, o.Judgement, 0)
+		b = e.judgements.append(b, o.Judgement, 0)
 	} else {
 		b = number(b, "remaining_ns", ev.Extra)
 	}
@@ -299,7 +232,7 @@ func (e *Encoder) reset(b []byte, o *track.Observation) []byte {
 	return b
 }
 
-func closed(b []byte, o *track.Observation) []byte {
+func (e *Encoder) closed(b []byte, o *track.Observation) []byte {
 	s := o.Socket
 	if s.Open() {
 		b = text(b, "state", s.State.String())
@@ -321,7 +254,7 @@ func closed(b []byte, o *track.Observation) []byte {
 	b = append(b, `},"history":[`...)
 	b = history(b, s)
 	b = append(b, ']')
-	b = judgement(b, o.Judgement, 0)
+	b = e.judgements.append(b, o.Judgement, 0)
 	b = append(b, `,"complete":`...)
 	b = strconv.AppendBool(b, s.Complete())
 	return evidence(b, &s.Last)
@@ -359,26 +292,26 @@ var flagNames = []struct {
 }
 
 func evidence(b []byte, v *model.Evidence) []byte {
-	b = append(b, `,"evidence":{"err":`...)
-	b = strconv.AppendUint(b, uint64(v.Err), 10)
-	b = number(b, "err_soft", uint64(v.ErrSoft))
-	b = number(b, "shutdown", uint64(v.Shutdown))
-	b = boolean(b, "dead", v.Has(model.Dead))
-	b = boolean(b, "done", v.Has(model.Done))
-	b = boolean(b, "owned", v.Has(model.Owned))
-	b = number(b, "snd_una", uint64(v.SndUna))
-	b = number(b, "snd_nxt", uint64(v.SndNxt))
-	b = number(b, "rcv_nxt", uint64(v.RcvNxt))
-	b = number(b, "write_seq", uint64(v.WriteSeq))
-	b = number(b, "copied_seq", uint64(v.CopiedSeq))
-	b = number(b, "bytes_acked", v.BytesAcked)
-	b = number(b, "bytes_received", v.BytesReceived)
-	b = number(b, "retransmits", uint64(v.Retransmits))
-	b = number(b, "probes", uint64(v.Probes))
+	b = strconv.AppendUint(append(b, `,"evidence":{"err":`...), uint64(v.Err), 10)
+	b = strconv.AppendUint(append(b, `,"err_soft":`...), uint64(v.ErrSoft), 10)
+	b = strconv.AppendUint(append(b, `,"shutdown":`...), uint64(v.Shutdown), 10)
+	b = strconv.AppendBool(append(b, `,"dead":`...), v.Has(model.Dead))
+	b = strconv.AppendBool(append(b, `,"done":`...), v.Has(model.Done))
+	b = strconv.AppendBool(append(b, `,"owned":`...), v.Has(model.Owned))
+	b = strconv.AppendUint(append(b, `,"snd_una":`...), uint64(v.SndUna), 10)
+	b = strconv.AppendUint(append(b, `,"snd_nxt":`...), uint64(v.SndNxt), 10)
+	b = strconv.AppendUint(append(b, `,"rcv_nxt":`...), uint64(v.RcvNxt), 10)
+	b = strconv.AppendUint(append(b, `,"write_seq":`...), uint64(v.WriteSeq), 10)
+	b = strconv.AppendUint(append(b, `,"copied_seq":`...), uint64(v.CopiedSeq), 10)
+	b = strconv.AppendUint(append(b, `,"bytes_acked":`...), v.BytesAcked, 10)
+	b = strconv.AppendUint(append(b, `,"bytes_received":`...), v.BytesReceived, 10)
+	b = strconv.AppendUint(append(b, `,"retransmits":`...), uint64(v.Retransmits), 10)
+	b = strconv.AppendUint(append(b, `,"probes":`...), uint64(v.Probes), 10)
 	b = append(b, `,"flags":[`...)
 	first := true
-	for _, f := range flagNames {
-		if !v.Has(f.flag) {
+	for i := range flagNames {
+		f := &flagNames[i]
+		if v.Flags&f.flag == 0 {
 			continue
 		}
 		if !first {

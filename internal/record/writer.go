@@ -13,9 +13,11 @@ type Writer struct {
 	Encoder Encoder
 	array   bool
 	out     *bufio.Writer
-	line    []byte
 	n       int
 }
+
+// mostOfLine is the room that all lines but odd ones need.
+const mostOfLine = 2 << 10
 
 // NewWriter writes JSON Lines to w.
 func NewWriter(w io.Writer, e Encoder) *Writer {
@@ -31,17 +33,22 @@ func NewArrayWriter(w io.Writer, e Encoder) *Writer {
 
 // Write implements sink.Writer.
 func (w *Writer) Write(o *track.Observation) error {
-	w.line = w.Encoder.Append(w.line[:0], o)
 	if w.array {
 		separator := ",\n"
 		if w.n == 0 {
 			separator = "[\n"
 		}
 		_, _ = w.out.WriteString(separator) // bufio keeps the error
-		w.line = w.line[:len(w.line)-1]
+	}
+	if w.out.Available() < mostOfLine {
+		_ = w.out.Flush() // so does it here
+	}
+	line := w.Encoder.Append(w.out.AvailableBuffer(), o) // in its place already, unless it is longer
+	if w.array {
+		line = line[:len(line)-1]
 	}
 	w.n++
-	if _, err := w.out.Write(w.line); err != nil {
+	if _, err := w.out.Write(line); err != nil {
 		return fmt.Errorf("write json: %w", err)
 	}
 	return nil
