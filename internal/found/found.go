@@ -25,6 +25,7 @@ type Sockets struct {
 	listeners listeners
 	lacking   []events.Event // rows of sockets that an fd could hold, and none was seen to
 	id        uint64
+	obs       track.Observation // reused
 }
 
 // New reports to sink.
@@ -116,7 +117,9 @@ func same(holder, row *events.Event) bool {
 
 func (s *Sockets) report(ev *events.Event, h *holders, note events.Note) {
 	s.id++
-	o := track.Observation{Event: *ev, ID: s.id, InState: -1, Began: track.BeganInPast, Owner: events.Owner{FD: -1}}
+	o := &s.obs
+	*o = track.Observation{ID: s.id, InState: -1, Began: track.BeganInPast, Owner: events.Owner{FD: -1}}
+	o.Event = *ev
 	o.Judgement = model.Judgement{Verdict: model.Unjudged, Rule: model.RuleBeganBefore}
 	if ev.To == model.Listen {
 		o.Role = model.RoleListener
@@ -137,7 +140,7 @@ func (s *Sockets) report(ev *events.Event, h *holders, note events.Note) {
 			s.listeners.bequeath(ev, &o.Owner)
 		}
 	}
-	s.sink.Observe(&o)
+	s.sink.Observe(o)
 }
 
 func ownerOf(holder *events.Event) events.Owner {

@@ -23,9 +23,46 @@ type Sockets struct {
 	Now     uint64 // ns since boot, for the time in a state
 
 	out    io.Writer
+	row    cells // reused
 	rows   [][]string
 	fitted int           // at most this many rows are measured
 	padded *bufio.Writer // once there were more: to it each row goes at once
+}
+
+// cells are the fields of a row, in one text.
+type cells struct {
+	text []byte
+	ends []int
+}
+
+// end ends the field that has been appended to text.
+func (c *cells) end() { c.ends = append(c.ends, len(c.text)) }
+
+func (c *cells) add(fields ...string) {
+	for _, f := range fields {
+		c.text = append(c.text, f...)
+		c.end()
+	}
+}
+
+func (c *cells) number(n uint64, base int) {
+	c.text = strconv.AppendUint(c.text, n, base)
+	c.end()
+}
+
+// each hands out the fields.
+func (c *cells) each(yield func(i int, field []byte)) {
+	start := 0
+	for i, end := range c.ends {
+		yield(i, c.text[start:end])
+		start = end
+	}
+}
+
+func (c *cells) strings() []string {
+	fields := make([]string, len(c.ends))
+	c.each(func(i int, field []byte) { fields[i] = string(field) })
+	return fields
 }
 
 // NewSockets writes to w at the end.
@@ -47,27 +84,51 @@ func (t *Sockets) Write(o *track.Observation) error {
 	if ev.Kind != events.Inventory {
 		return nil
 	}
-	recv, send := record.Queues(ev)
-	row := []string{
-		stateOf(ev), strconv.FormatUint(uint64(recv), 10), strconv.FormatUint(uint64(send), 10),
-		Endpoint(ev.Local()), remoteOf(ev), t.inState(o), t.owner(o), fd(o.Owner.FD),
-	}
-	if t.Wide {
-		cookie := "-"
-		if ev.Cookie != 0 {
-			cookie = strconv.FormatUint(ev.Cookie, 16)
-		}
-		row = append(row, Netns(o), cookie, o.Role.String(), t.Style.Verdict(o.Judgement.Verdict), synQueue(o), unaccepted(o),
-			Container(o.Process), unit(o.Process), noteMeaning[o.Owner.Note%events.NumNote])
-	}
+	c := &t.row
+	c.text, c.ends = c.text[:0], c.ends[:0]
+	t.fill(c, o)
 	if t.padded != nil {
-		return t.line(row)
+		return t.line(c)
 	}
-	t.rows = append(t.rows, row)
+	t.rows = append(t.rows, c.strings())
 	if len(t.rows) > t.fitted {
 		return t.pad()
 	}
 	return nil
+}
+
+func (t *Sockets) fill(c *cells, o *track.Observation) {
+	ev := &o.Event
+	recv, send := record.Queues(ev)
+	c.add(stateOf(ev))
+	c.number(uint64(recv), 10)
+	c.number(uint64(send), 10)
+	c.text = appendEndpoint(c.text, ev.Local())
+	c.end()
+	if ev.To == model.Listen {
+		c.text = append(c.text, '*')
+	} else {
+		c.text = appendEndpoint(c.text, ev.Remote())
+	}
+	c.end()
+	if ev.To == model.TimeWait {
+		c.text = append(appendDuration(c.text, ev.Remaining()), " left"...)
+	} else {
+		c.text = appendDuration(c.text, o.InState)
+	}
+	c.end()
+	c.add(t.owner(o), fd(o.Owner.FD))
+	if !t.Wide {
+		return
+	}
+	c.add(Netns(o))
+	if ev.Cookie != 0 {
+		c.number(ev.Cookie, 16)
+	} else {
+		c.add("-")
+	}
+	c.add(o.Role.String(), t.Style.Verdict(o.Judgement.Verdict), synQueue(o), unaccepted(o),
+		Container(o.Process), unit(o.Process), noteMeaning[o.Owner.Note%events.NumNote])
 }
 
 // owner prints the owner, how many more fds hold the socket, and why no process
@@ -92,20 +153,6 @@ func stateOf(ev *events.Event) string {
 		return "CLOSE (held)"
 	}
 	return ev.To.String()
-}
-
-func remoteOf(ev *events.Event) string {
-	if ev.To == model.Listen {
-		return "*"
-	}
-	return Endpoint(ev.Remote())
-}
-
-func (t *Sockets) inState(o *track.Observation) string {
-	if o.Event.To == model.TimeWait {
-		return Duration(o.Event.Remaining()) + " left"
-	}
-	return Duration(o.InState)
 }
 
 func fd(n int32) string {
@@ -171,26 +218,32 @@ var socketsWidths = []int{21, 7, 7, 24, 24, 10, 20, 4, 10, 10, 8, 10, 9, 10, 12,
 func (t *Sockets) pad() error {
 	t.padded = bufio.NewWriterSize(t.out, 256<<10)
 	if t.Headers {
-		_ = t.line(t.header()) // a bufio.Writer keeps the error
+		_ = t.line(cellsOf(t.header())) // a bufio.Writer keeps the error
 	}
 	for _, row := range t.rows {
-		_ = t.line(row)
+		_ = t.line(cellsOf(row))
 	}
 	t.rows = nil
 	_, err := t.padded.Write(nil)
 	return err
 }
 
-func (t *Sockets) line(fields []string) error {
+func cellsOf(fields []string) *cells {
+	c := &cells{}
+	c.add(fields...)
+	return c
+}
+
+func (t *Sockets) line(c *cells) error {
 	const blanks = "                        " // as many as the widest column has
-	for i, f := range fields {
-		_, _ = t.padded.WriteString(f)
-		if i+1 < len(fields) {
-			missing := max(0, socketsWidths[i]-columns(f))
+	c.each(func(i int, field []byte) {
+		_, _ = t.padded.Write(field)
+		if i+1 < len(c.ends) {
+			missing := max(0, socketsWidths[i]-columns(field))
 			_, _ = t.padded.WriteString(blanks[:missing])
 			_ = t.padded.WriteByte(' ')
 		}
-	}
+	})
 	if err := t.padded.WriteByte('\n'); err != nil {
 		return fmt.Errorf("write sockets: %w", err)
 	}

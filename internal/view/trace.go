@@ -217,10 +217,10 @@ var lossMeaning = [events.NumWhere]string{
 }
 
 // columns returns how wide a terminal draws s: east Asian characters take two.
-func columns(s string) int {
+func columns[T string | []byte](s T) int {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
-			return text.StringWidthWithoutEscSequences(s)
+			return text.StringWidthWithoutEscSequences(string(s))
 		}
 	}
 	return len(s)

@@ -68,14 +68,21 @@ func person(pid uint32, comm *[16]byte) string {
 // Endpoint prints an address and port as ss does: * for a port that is not
 // known or not there.
 func Endpoint(a netip.AddrPort) string {
-	port := "*"
-	if a.Port() != 0 {
-		port = strconv.Itoa(int(a.Port()))
-	}
+	var b [64]byte
+	return string(appendEndpoint(b[:0], a))
+}
+
+func appendEndpoint(b []byte, a netip.AddrPort) []byte {
 	if a.Addr().Is4() {
-		return a.Addr().String() + ":" + port
+		b = a.Addr().AppendTo(b)
+	} else {
+		b = append(b, '[')
+		b = append(a.Addr().AppendTo(b), ']')
 	}
-	return "[" + a.Addr().String() + "]:" + port
+	if a.Port() == 0 {
+		return append(b, ":*"...)
+	}
+	return strconv.AppendUint(append(b, ':'), uint64(a.Port()), 10)
 }
 
 // Tuple prints both ends of a socket; a listener has one.
