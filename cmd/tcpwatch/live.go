@@ -69,11 +69,15 @@ func (o *liveOptions) show(ctx context.Context, e *env, s *session, f *filter.Fi
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run() }()
 
+	only := f.MatchRow
+	if f.AsksNothing() {
+		only = nil
+	}
 	screen := make(chan error, 1)
 	go func() {
 		screen <- tui.Run(ctx, tui.Options{
 			Feed: w, Refresh: o.refresh, Title: o.title(), Now: s.now(), Clock: s.clock(),
-			Only: f.MatchRow, Compile: f.CompileRow, Attached: s.mode, Color: o.globals.color(e, e.stdout), Done: ended,
+			Only: only, Compile: f.CompileRow, Attached: s.mode, Color: o.globals.color(e, e.stdout), Done: ended,
 		})
 	}()
 	err := <-screen

@@ -507,6 +507,7 @@ func (t *Table) seat(s *Socket) {
 
 // unseat takes it out again, and off its list.
 func (t *Table) unseat(s *Socket) {
+	t.changes++
 	t.stay(s)
 	t.byTuple.drop(s.Mini.key)
 	if s.Mini.Waiting() {

@@ -76,6 +76,9 @@ func (r *Row) InState(now uint64) int64 {
 	return int64(now - min(now, r.Since))
 }
 
+// Changes returns a number that grows whenever a row may have changed.
+func (t *Table) Changes() uint64 { return t.changes }
+
 // Rows appends every socket of the table, open and closed, to rows, in no
 // particular order.
 func (t *Table) Rows(rows []Row) []Row {

@@ -75,6 +75,7 @@ type Table struct {
 	tableLost  uint64                  // not yet reported
 	doubtUntil uint64                  // lives that began by then may lack a step: see Options.Life
 	stats      Stats
+	changes    uint64
 	obs        Observation  // reused
 	end        model.Ending // reused
 }
@@ -97,6 +98,9 @@ func New(o Options, sink Sink) *Table {
 
 // Apply takes the next event of the stream. It may overwrite ev.
 func (t *Table) Apply(ev *events.Event) {
+	if ev.Kind != events.Tick {
+		t.changes++
+	}
 	switch ev.Kind {
 	case events.Tick:
 		t.time = ev.Time
@@ -185,6 +189,7 @@ func (t *Table) reportTableLoss(time uint64) {
 
 // observe hands ev to the sink in the light of s, which may be nil.
 func (t *Table) observe(ev *events.Event, s *Socket) {
+	t.changes++
 	o := &t.obs
 	o.Event = *ev
 	t.quote(ev.Recorded)
@@ -248,6 +253,7 @@ func (t *Table) take(ev *events.Event) *Socket {
 }
 
 func (t *Table) evict() {
+	t.changes++
 	s := t.arena.at(t.closed.head)
 	t.arena.remove(&t.closed, s.slot)
 	t.arena.give(s)
@@ -266,6 +272,7 @@ func (t *Table) lookup(sk uint64) *Socket {
 // release takes the address from a life. An ended life is reported first if it
 // still waits, and then kept among the closed, if those are kept.
 func (t *Table) release(s *Socket) {
+	t.changes++
 	if s.Is(Ended) && !s.Is(Reported) {
 		t.arena.remove(&t.ending, s.slot)
 		t.report(s)

@@ -210,6 +210,7 @@ func (t *Table) untracked(ev *events.Event) {
 
 // forget drops a life that only an inventory told of, without a trace.
 func (t *Table) forget(s *Socket) {
+	t.changes++
 	t.unlist(s)
 	t.bySK.drop(s.SK)
 	if s.Open() {

@@ -99,8 +99,7 @@ func (r *reader) look(t *track.Table, a *answer) {
 		c.now = r.options.Now()
 	}
 	if a.into != nil {
-		a.into.rows = t.Rows(a.into.rows[:0])
-		a.into.now = c.now
+		a.into.take(t, c.now)
 	}
 	if a.detail.ID != 0 {
 		a.socket, a.found = t.Socket(&a.detail)
@@ -118,7 +117,7 @@ func (r *reader) finish(a *answer) {
 		c.extra = printable.String(firstLine(f()))
 	}
 	if a.into != nil {
-		c.tally = tallyOf(a.into.rows)
+		c.tally = a.into.count()
 		a.into.arrange(&a.asked)
 	}
 }

@@ -26,6 +26,12 @@ type view struct {
 	order []int32 // the rows to show, in order
 	now   uint64  // ns since boot
 
+	tally    tally  // of rows
+	tallied  bool   // tally is
+	changes  uint64 // of the table, as of rows; 0 if it was not asked
+	since    uint64 // ns since boot: the rows are the same since then
+	arranged query  // what order is made by
+
 	keys, moreKeys []sortKey // for sorting
 	text           []byte    // for searching
 }
@@ -43,8 +49,40 @@ func (v *view) find(id uint64) int {
 	return -1
 }
 
+// take copies the rows of a table, unless they are the same as before.
+func (v *view) take(t *track.Table, now uint64) {
+	v.now = now
+	if n := t.Changes(); n != v.changes || n == 0 {
+		v.rows = t.Rows(v.rows[:0])
+		v.changes, v.since, v.tallied = n, now, false
+		v.arranged = query{}
+	}
+}
+
+// count counts the rows.
+func (v *view) count() tally {
+	if !v.tallied {
+		v.tally, v.tallied = tallyOf(v.rows), true
+	}
+	return v.tally
+}
+
+// inOrder reports whether the rows to show and their order are those that were
+// arranged before: all grow older alike, and only what has just happened is moved by
+// time alone.
+func (v *view) inOrder(q *query) bool {
+	return v.changes != 0 && v.arranged == *q && q.only == nil && q.filter == nil && v.now > v.since+recent
+}
+
 // arrange filters and sorts the rows.
 func (v *view) arrange(q *query) {
+	if v.inOrder(q) {
+		return
+	}
+	v.arranged = query{}
+	if v.now > v.since+recent {
+		v.arranged = *q
+	}
 	v.order = v.order[:0]
 	unlockOnly, unlock := q.only.lock(), q.filter.lock()
 	for i := range v.rows {
