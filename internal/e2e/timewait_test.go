@@ -46,14 +46,18 @@ func TestTimeWaitKeepsItsOwner(t *testing.T) {
 	}
 	// A new namespace may show what an old one at its address left behind.
 	var there int
-	kerneltest.Eventually(t, patience, func() bool {
+	kerneltest.AwaitNoError(t, patience, func() error {
 		there = 0
-		for one := range ssTruth(t, ns).mini {
+		truth := ssTruth(t, ns)
+		for one := range truth.mini {
 			if one.remote.Port() == port {
 				there++
 			}
 		}
-		return there >= total*9/10
+		if there < total*9/10 {
+			return fmt.Errorf("%d of %d, among %d mini-sockets and %d others", there, total, len(truth.mini), len(truth.full))
+		}
+		return nil
 	}, "TIME_WAIT sockets")
 	r.interrupt()
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,25 +28,56 @@ func empty(t testing.TB) *ebpf.Program {
 
 // reserveAndSubmit hands over a record of our size without filling it and
 // without waking anyone: what any tool with a ring buffer costs at least.
-func reserveAndSubmit(t testing.TB) *ebpf.Program {
+func reserveAndSubmit(t testing.TB) *ebpf.Program { return handOver(t, "floor_submit", nil) }
+
+// fullRecord hands over a record that is written, once each helper was called that the
+// content of ours needs (the time, who acts, the socket as a TCP socket), but without a
+// look at the socket: what a full record costs at least.
+func fullRecord(t testing.TB) *ebpf.Program {
+	code := asm.Instructions{
+		asm.FnKtimeGetBootNs.Call(),
+		asm.StoreMem(asm.R7, 0, asm.R0, asm.DWord),
+		asm.FnGetCurrentPidTgid.Call(),
+		asm.StoreMem(asm.R7, 8, asm.R0, asm.DWord),
+		asm.Mov.Reg(asm.R1, asm.R7),
+		asm.Add.Imm(asm.R1, 16),
+		asm.Mov.Imm(asm.R2, 16),
+		asm.FnGetCurrentComm.Call(),
+		asm.LoadMem(asm.R1, asm.R6, 0, asm.DWord),
+		asm.FnSkcToTcpSock.Call(),
+	}
+	for at := int16(32); at < events.Size; at += 8 {
+		code = append(code, asm.StoreImm(asm.R7, at, 0, asm.DWord))
+	}
+	return handOver(t, "floor_record", code)
+}
+
+// handOver reserves a record of our size, runs code with the context in R6 and the
+// record in R7, and submits it.
+func handOver(t testing.TB, name string, code asm.Instructions) *ebpf.Program {
 	ring, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.RingBuf, MaxEntries: 8 << 20})
 	if err != nil {
 		t.Fatalf("create ring: %v", err)
 	}
 	drain(t, ring)
 	const noWakeup = 1
-	return attach(t, "floor_submit", asm.Instructions{
+	before := asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.LoadMapPtr(asm.R1, ring.FD()),
 		asm.Mov.Imm(asm.R2, events.Size),
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnRingbufReserve.Call(),
 		asm.JEq.Imm(asm.R0, 0, "out"),
-		asm.Mov.Reg(asm.R1, asm.R0),
+		asm.Mov.Reg(asm.R7, asm.R0),
+	}
+	after := asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.R7),
 		asm.Mov.Imm(asm.R2, noWakeup),
 		asm.FnRingbufSubmit.Call(),
 		asm.Mov.Imm(asm.R0, 0).WithSymbol("out"),
 		asm.Return(),
-	})
+	}
+	return attach(t, name, slices.Concat(before, code, after))
 }
 
 func attach(t testing.TB, name string, code asm.Instructions) *ebpf.Program {

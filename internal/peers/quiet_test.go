@@ -77,6 +77,7 @@ func quietHost(b *testing.B, g *goals, idle time.Duration) {
 	}
 	g.most("start to first line, ms", "%.0f", median(starts), 150, "median of 9: "+spread(starts, "%.0f"))
 
+	nothing(b, g, binary, idle)
 	f := follow(b, binary)
 	defer f.stop()
 	time.Sleep(time.Second)
@@ -95,15 +96,23 @@ func quietHost(b *testing.B, g *goals, idle time.Duration) {
 		<-f.lines
 	}
 	g.most("a lone event, kernel to stdout, p99, ms", "%.1f", quantile(took, 0.99), 100, fmt.Sprintf("of %d: %s", events, spread(took, "%.1f")))
+}
 
-	time.Sleep(2 * time.Second) // to rest
+// nothing tells what is used while nothing happens. What others do on the host
+// meanwhile is told beside.
+func nothing(b *testing.B, g *goals, binary string, idle time.Duration) {
+	f := follow(b, binary)
+	defer f.stop()
+	time.Sleep(5 * time.Second) // to rest
+	others := len(f.lines)
 	before := contextSwitches(b, f.cmd.Process.Pid)
 	time.Sleep(idle)
 	switches := 0
 	for thread, n := range contextSwitches(b, f.cmd.Process.Pid) {
 		switches += n - before[thread] // of those that have ended meanwhile nothing is known
 	}
-	g.most("context switches per second when nothing happens", "%.2f", float64(switches)/idle.Seconds(), 0.2, fmt.Sprintf("%d in %v", switches, idle))
+	others = len(f.lines) - others
+	g.most("context switches per second when nothing happens", "%.2f", float64(switches)/idle.Seconds(), 0.2, fmt.Sprintf("%d in %v, with %d transitions of others", switches, idle, others))
 	g.most("resident memory when idle, MiB", "%.0f", float64(resident(b, f.cmd.Process.Pid))/(1<<20), 40)
 }
 

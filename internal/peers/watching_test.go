@@ -16,9 +16,10 @@ type watcher struct {
 	cmd    *exec.Cmd
 	out    *os.File
 	stderr bytes.Buffer
+	begun  time.Duration // of a processor, to start
 }
 
-// usage is what one used and lost.
+// usage is what one used since it was watching, and lost.
 type usage struct {
 	cpu                     time.Duration
 	fired, nested, ringFull uint64
@@ -38,6 +39,7 @@ func watching(b *testing.B, binary, file string, args ...string) *watcher {
 	}
 	kerneltest.Eventually(b, 20*time.Second, func() bool { return loaded("state") }, "its programs are loaded")
 	time.Sleep(500 * time.Millisecond) // attached, and the first inventory over
+	w.begun = processorOf(b, w.cmd.Process.Pid)
 	return w
 }
 
@@ -53,7 +55,7 @@ func (w *watcher) stop(b *testing.B) (u usage) {
 	if err := w.out.Close(); err != nil {
 		b.Fatal(err)
 	}
-	u.cpu = w.cmd.ProcessState.UserTime() + w.cmd.ProcessState.SystemTime()
+	u.cpu = w.cmd.ProcessState.UserTime() + w.cmd.ProcessState.SystemTime() - w.begun
 	if m := firedLine.FindStringSubmatch(w.stderr.String()); m != nil {
 		for i, to := range []*uint64{&u.fired, &u.nested, &u.ringFull} {
 			n, err := strconv.ParseUint(m[i+1], 10, 64)
