@@ -45,9 +45,10 @@ func fullRecord(t testing.TB) *ebpf.Program {
 		asm.FnGetCurrentComm.Call(),
 		asm.LoadMem(asm.R1, asm.R6, 0, asm.DWord),
 		asm.FnSkcToTcpSock.Call(),
+		asm.Mov.Imm(asm.R0, 0),
 	}
 	for at := int16(32); at < events.Size; at += 8 {
-		code = append(code, asm.StoreImm(asm.R7, at, 0, asm.DWord))
+		code = append(code, asm.StoreMem(asm.R7, at, asm.R0, asm.DWord))
 	}
 	return handOver(t, "floor_record", code)
 }

@@ -1,12 +1,15 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf/link"
 
@@ -84,28 +87,63 @@ func (p *Probe) walkAll(ctx context.Context, emit func([]events.Event) error) (w
 			"reading /proc/PID/ns/net needs CAP_SYS_PTRACE",
 		})
 	}
-	walked = map[uint32]*events.Counters{}
-	for _, ns := range namespaces {
+	walked, more, err := p.walkEach(ctx, namespaces, it, emit)
+	return walked, append(losses, more...), err
+}
+
+// walksAtOnce is how many network namespaces are walked at a time: each walk goes
+// through the sockets of all.
+const walksAtOnce = 2
+
+// walkEach walks the TCP sockets of namespaces.
+func (p *Probe) walkEach(ctx context.Context, namespaces []netns.Namespace, it *link.Iter, emit func([]events.Event) error) (map[uint32]*events.Counters, []Loss, error) {
+	var (
+		mu     sync.Mutex // guards emit, walked, losses and failed
+		walked = map[uint32]*events.Counters{}
+		losses []Loss
+		failed error
+		next   atomic.Int32
+		work   sync.WaitGroup
+	)
+	inTurn := func(batch []events.Event) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return emit(batch)
+	}
+	walk := func(ns netns.Namespace) (err error) {
 		var counters *events.Counters
-		err := ns.In(func() error {
-			more, err := p.walkNamespace(ctx, ns, it, emit)
+		var more []Loss
+		err = ns.In(func() (err error) {
+			more, err = p.walkNamespace(ctx, ns, it, inTurn)
 			counters = readCounters(ns.Inum, &more)
-			losses = append(losses, more...)
 			return err
 		})
-		if errors.Is(err, os.ErrNotExist) {
-			continue // its last process ended since the list was made
-		}
-		if errors.Is(err, os.ErrPermission) {
+		mu.Lock()
+		defer mu.Unlock()
+		losses = append(losses, more...)
+		switch {
+		case errors.Is(err, os.ErrNotExist): // its last process ended since the list was made
+		case errors.Is(err, os.ErrPermission):
 			losses = append(losses, Loss{fmt.Sprintf("sockets of network namespace %d", ns.Inum), err.Error()})
-			continue
+		case err != nil:
+			failed = cmp.Or(failed, err)
+			return err
+		default:
+			walked[ns.Inum] = counters
 		}
-		if err != nil {
-			return walked, losses, err
-		}
-		walked[ns.Inum] = counters
+		return nil
 	}
-	return walked, losses, nil
+	for range walksAtOnce {
+		work.Go(func() {
+			for i := next.Add(1); int(i) <= len(namespaces); i = next.Add(1) {
+				if walk(namespaces[i-1]) != nil {
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	return walked, losses, failed
 }
 
 // walkNamespace walks the TCP sockets of the calling thread's network namespace,
