@@ -26,7 +26,7 @@ import (
 // inventories compares one inventory of many sockets, most of them in TIME_WAIT,
 // with ss and with a program that only walks. All run in the namespace of the
 // sockets, and with as many of them.
-func inventories(b *testing.B, g *goals, sockets int) {
+func inventories(b *testing.B, g *goals, sockets, rounds int) {
 	binary := kerneltest.BuildTcpwatch(b)
 	ns := kerneltest.NewNetns(b)
 	ns.Named(fmt.Sprintf("tcpwatch-inventory-%d", os.Getpid())) // where an inventory finds it
@@ -42,7 +42,7 @@ func inventories(b *testing.B, g *goals, sockets int) {
 	walk := counter(b)
 	var ss, ours, bare, walked, counted []float64
 	ns.Do(func() {
-		for range 5 {
+		for range rounds {
 			ss = append(ss, seconds(b, func() error { return run("ss", "-tan") }))
 			ours = append(ours, seconds(b, func() error { return run(binary, "sockets", "-q") }))
 			bare = append(bare, seconds(b, func() error { return list(p) }))

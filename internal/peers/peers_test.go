@@ -16,13 +16,22 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/jedib0t/go-pretty/v6/table"
+	"golang.org/x/sys/unix"
 
 	"github.com/tcpwatch/tcpwatch/internal/kerneltest"
 )
 
-const (
-	rounds      = 5
-	connections = 20000 // per round and tool
+// scale is how much a run measures.
+type scale struct {
+	idle, storm            time.Duration
+	starts, events         int // how often it is started, and how many lone events
+	screen, sockets, many  int // sockets for the screen, for an inventory, and in the table
+	rounds, perRound, deep int // of the tools, and connections in each; of the inventories
+}
+
+var (
+	whole = scale{time.Minute, 30 * time.Second, 9, 100, 60_000, 500_000, 1_000_000, 5, 20_000, 5}
+	short = scale{time.Second, 2 * time.Second, 3, 20, 10_000, 50_000, 100_000, 3, 3_000, 3}
 )
 
 // tool is one way to watch the traffic.
@@ -46,28 +55,43 @@ type result struct {
 func BenchmarkPeers(b *testing.B) {
 	kerneltest.RequireRoot(b)
 	for b.Loop() {
-		g := &goals{b: b}
-		// Those that want a quiet host come first, and each ends its namespaces: a
-		// minute of TIME_WAIT follows on connections.
-		for _, part := range []struct {
-			name    string
-			measure func(*testing.B)
-		}{
-			{"quiet", func(b *testing.B) { quietHost(b, g, time.Minute) }},
-			{"live", func(b *testing.B) { screens(b, g, 60_000) }},
-			{"tables", func(*testing.B) { tables(g) }},
-			{"storms", func(b *testing.B) { storms(b, g, 30*time.Second) }},
-			{"tools", func(b *testing.B) { compare(b, g) }},
-			{"inventories", func(b *testing.B) { inventories(b, g, 500_000) }},
-		} {
-			b.Run(part.name, part.measure)
-		}
-		g.print()
+		whole.measure(b).print()
 	}
 }
 
+// BenchmarkShort is a short form, which fails on what is far from the goals: half a
+// minute on a shared machine says no more.
+func BenchmarkShort(b *testing.B) {
+	kerneltest.RequireRoot(b)
+	for b.Loop() {
+		g := short.measure(b)
+		g.print()
+		g.failFarOff()
+	}
+}
+
+func (s *scale) measure(b *testing.B) *goals {
+	g := &goals{b: b}
+	// Those that want a quiet host come first, and each ends its namespaces: a
+	// minute of TIME_WAIT follows on connections.
+	for _, part := range []struct {
+		name    string
+		measure func(*testing.B)
+	}{
+		{"quiet", func(b *testing.B) { s.quietHost(b, g) }},
+		{"live", func(b *testing.B) { screens(b, g, s.screen) }},
+		{"tables", func(*testing.B) { tables(g, s.many) }},
+		{"storms", func(b *testing.B) { storms(b, g, s.storm) }},
+		{"tools", func(b *testing.B) { s.compare(b, g) }},
+		{"inventories", func(b *testing.B) { inventories(b, g, s.sockets, s.deep) }},
+	} {
+		b.Run(part.name, part.measure)
+	}
+	return g
+}
+
 // compare has the tools take turns under connections.
-func compare(b *testing.B, g *goals) {
+func (s *scale) compare(b *testing.B, g *goals) {
 	stats, err := ebpf.EnableStats(0 /* BPF_STATS_RUN_TIME */)
 	if err != nil {
 		b.Fatalf("enable program statistics: %v", err)
@@ -75,12 +99,12 @@ func compare(b *testing.B, g *goals) {
 	defer stats.Close()
 	tools := available(b)
 	results := make(map[string][]result)
-	for range rounds {
+	for range s.rounds {
 		for _, tl := range tools {
-			results[tl.name] = append(results[tl.name], measure(b, tl))
+			results[tl.name] = append(results[tl.name], s.round(b, tl))
 		}
 	}
-	report(b, tools, results)
+	s.report(b, tools, results)
 	g.compare(results)
 }
 
@@ -152,14 +176,18 @@ func available(b *testing.B) []tool {
 
 func quiet() string { return "" }
 
-// measure runs both generators under one tool.
-func measure(b *testing.B, tl tool) (r result) {
+// round runs both generators under one tool.
+func (s *scale) round(b *testing.B, tl tool) (r result) {
 	b.Run("round", func(b *testing.B) { // its cleanups end the tool
+		for _, name := range tl.programs { // of the round before
+			kerneltest.Eventually(b, 20*time.Second, func() bool { return !loaded(name) }, "the last "+name+" is gone")
+		}
 		stop := tl.start(b)
+		awaitRuns(b, tl.programs)
 		time0, runs0 := mustCost(b, tl.programs)
 		first0, _ := mustCost(b, tl.programs[:min(1, len(tl.programs))])
-		one := kerneltest.Churn(b, kerneltest.ChurnOptions{Connections: connections, Clients: 1})
-		two := kerneltest.Churn(b, kerneltest.ChurnOptions{Connections: connections, Clients: 2})
+		one := kerneltest.Churn(b, kerneltest.ChurnOptions{Connections: s.perRound, Clients: 1})
+		two := kerneltest.Churn(b, kerneltest.ChurnOptions{Connections: s.perRound, Clients: 2})
 		time1, runs1 := mustCost(b, tl.programs)
 		r.rate1, r.rate2 = one.Rate(), two.Rate()
 		if runs1 > runs0 {
@@ -170,6 +198,30 @@ func measure(b *testing.B, tl tool) (r result) {
 		r.notes = stop()
 	})
 	return r
+}
+
+// awaitRuns waits until the programs run, and not only are there.
+func awaitRuns(b *testing.B, programs []string) {
+	b.Helper()
+	if len(programs) == 0 {
+		return
+	}
+	f, err := newFlapper()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(f.fd)
+	kerneltest.AwaitNoError(b, 20*time.Second, func() error {
+		if err := f.flap(); err != nil {
+			return err
+		}
+		for _, name := range programs {
+			if _, runs := mustCost(b, []string{name}); runs == 0 {
+				return fmt.Errorf("%s has not run", name)
+			}
+		}
+		return nil
+	}, "its programs run")
 }
 
 func mustCost(b *testing.B, programs []string) (time.Duration, uint64) {
@@ -243,7 +295,7 @@ func summary(stderr string) string {
 }
 
 // report prints medians, and how far the rounds were apart.
-func report(b *testing.B, tools []tool, results map[string][]result) {
+func (s *scale) report(b *testing.B, tools []tool, results map[string][]result) {
 	base := results[bare]
 	w := table.NewWriter()
 	w.AppendHeader(table.Row{"tool", "kernel ns/event", "conn/s 1 thread", "of no tool", "conn/s 2 threads", "of no tool", "last round"})
@@ -260,7 +312,7 @@ func report(b *testing.B, tools []tool, results map[string][]result) {
 		b.ReportMetric(median(ns), strings.ReplaceAll(tl.name, " ", "-")+"-ns/event")
 		b.ReportMetric(median(ratio1), strings.ReplaceAll(tl.name, " ", "-")+"-of-no-tool")
 	}
-	fmt.Fprintf(os.Stderr, "\n%d rounds of %d connections each way; median (lowest to highest)\n%s\n\n", rounds, connections, w.Render())
+	fmt.Fprintf(os.Stderr, "\n%d rounds of %d connections each way; median (lowest to highest)\n%s\n\n", s.rounds, s.perRound, w.Render())
 }
 
 func column(rs []result, of func(result) float64) []float64 {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type follower struct {
 	cmd   *exec.Cmd
 	lines chan time.Time // when each transition's came
+	all   atomic.Int64   // lines
 }
 
 func follow(b *testing.B, binary string) *follower {
@@ -39,6 +41,7 @@ func follow(b *testing.B, binary string) *follower {
 			if err != nil {
 				return
 			}
+			f.all.Add(1)
 			if bytes.Contains(line, []byte(`"event":"transition"`)) {
 				f.lines <- time.Now()
 			}
@@ -56,14 +59,14 @@ func (f *follower) stop() {
 
 // quietHost tells how soon it is ready, how soon an event is told of when there are
 // few, and what is used when there are none.
-func quietHost(b *testing.B, g *goals, idle time.Duration) {
+func (s *scale) quietHost(b *testing.B, g *goals) {
 	binary := kerneltest.BuildTcpwatch(b)
 	flaps, err := newFlapper()
 	if err != nil {
 		b.Fatal(err)
 	}
 	var starts []float64
-	for range 9 {
+	for range s.starts {
 		began := time.Now()
 		f := follow(b, binary)
 		for len(f.lines) == 0 {
@@ -75,18 +78,17 @@ func quietHost(b *testing.B, g *goals, idle time.Duration) {
 		starts = append(starts, float64((<-f.lines).Sub(began).Milliseconds()))
 		f.stop()
 	}
-	g.most("start to first line, ms", "%.0f", median(starts), 150, "median of 9: "+spread(starts, "%.0f"))
+	g.most("start to first line, ms", "%.0f", median(starts), 150, fmt.Sprintf("median of %d: %s", len(starts), spread(starts, "%.0f")))
 
-	nothing(b, g, binary, idle)
+	nothing(b, g, binary, s.idle)
 	f := follow(b, binary)
 	defer f.stop()
 	time.Sleep(time.Second)
 	for len(f.lines) > 0 {
 		<-f.lines
 	}
-	const events = 100
 	var took []float64
-	for range events {
+	for range s.events {
 		time.Sleep(150 * time.Millisecond) // it sleeps by then
 		began := time.Now()
 		if err := flaps.flap(); err != nil {
@@ -95,7 +97,7 @@ func quietHost(b *testing.B, g *goals, idle time.Duration) {
 		took = append(took, float64((<-f.lines).Sub(began).Microseconds())/1000)
 		<-f.lines
 	}
-	g.most("a lone event, kernel to stdout, p99, ms", "%.1f", quantile(took, 0.99), 100, fmt.Sprintf("of %d: %s", events, spread(took, "%.1f")))
+	g.most("a lone event, kernel to stdout, p99, ms", "%.1f", quantile(took, 0.99), 100, fmt.Sprintf("of %d: %s", len(took), spread(took, "%.1f")))
 }
 
 // nothing tells what is used while nothing happens. What others do on the host
@@ -104,15 +106,17 @@ func nothing(b *testing.B, g *goals, binary string, idle time.Duration) {
 	f := follow(b, binary)
 	defer f.stop()
 	time.Sleep(5 * time.Second) // to rest
-	others := len(f.lines)
+	others := f.all.Load()
 	before := contextSwitches(b, f.cmd.Process.Pid)
 	time.Sleep(idle)
 	switches := 0
 	for thread, n := range contextSwitches(b, f.cmd.Process.Pid) {
 		switches += n - before[thread] // of those that have ended meanwhile nothing is known
 	}
-	others = len(f.lines) - others
-	g.most("context switches per second when nothing happens", "%.2f", float64(switches)/idle.Seconds(), 0.2, fmt.Sprintf("%d in %v, with %d transitions of others", switches, idle, others))
+	others = f.all.Load() - others
+	if idle >= time.Minute { // a short while says nothing
+		g.most("context switches per second when nothing happens", "%.2f", float64(switches)/idle.Seconds(), 0.2, fmt.Sprintf("%d in %v, with %d lines of others", switches, idle, others))
+	}
 	g.most("resident memory when idle, MiB", "%.0f", float64(resident(b, f.cmd.Process.Pid))/(1<<20), 40)
 }
 

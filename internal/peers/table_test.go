@@ -82,8 +82,8 @@ func tracked(idle int) (ns, bytes float64) {
 }
 
 // tables tells what the number of tracked sockets does to the cost of an event.
-func tables(g *goals) {
-	const few, many = 1000, 1_000_000
+func tables(g *goals, many int) {
+	const few = 1000
 	var ratios, all []float64
 	var bytes float64
 	for range 3 {
@@ -91,6 +91,6 @@ func tables(g *goals) {
 		z, n := tracked(many)
 		ratios, all, bytes = append(ratios, z/a), append(all, z), n
 	}
-	g.most("cost of an event beside 1,000,000 sockets, of that beside 1,000", "%.2f", median(ratios), 1.5, "ns: "+spread(all, "%.0f"))
+	g.most(fmt.Sprintf("cost of an event beside %d sockets, of that beside %d", many, few), "%.2f", median(ratios), 1.5, "ns: "+spread(all, "%.0f"))
 	g.most("bytes for each socket, its history with it", "%.0f", bytes, 1024, fmt.Sprintf("%d sockets", many))
 }
