@@ -55,7 +55,8 @@ func TestTimeWaitKeepsItsOwner(t *testing.T) {
 			}
 		}
 		if there < total*9/10 {
-			return fmt.Errorf("%d of %d, among %d mini-sockets and %d others", there, total, len(truth.mini), len(truth.full))
+			stat := inNetns(ns, func() []byte { text, _ := os.ReadFile("/proc/thread-self/net/sockstat"); return text })
+			return fmt.Errorf("%d of %d, among %d mini-sockets and %d others; the kernel counts:\n%s", there, total, len(truth.mini), len(truth.full), stat)
 		}
 		return nil
 	}, "TIME_WAIT sockets")

@@ -65,6 +65,7 @@ func (s *scale) quietHost(b *testing.B, g *goals) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	kerneltest.AwaitNoError(b, 2*time.Minute, noTimeWait, "what an earlier run left in TIME_WAIT is gone")
 	var starts []float64
 	for range s.starts {
 		began := time.Now()
@@ -98,6 +99,18 @@ func (s *scale) quietHost(b *testing.B, g *goals) {
 		<-f.lines
 	}
 	g.most("a lone event, kernel to stdout, p99, ms", "%.1f", quantile(took, 0.99), 100, fmt.Sprintf("of %d: %s", len(took), spread(took, "%.1f")))
+}
+
+// noTimeWait reports that this network namespace has nothing in TIME_WAIT.
+func noTimeWait() error {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return err
+	}
+	if _, rest, ok := strings.Cut(string(text), " tw "); !ok || !strings.HasPrefix(rest, "0 ") {
+		return fmt.Errorf("sockets in TIME_WAIT: %.20q", rest)
+	}
+	return nil
 }
 
 // nothing tells what is used while nothing happens. What others do on the host
