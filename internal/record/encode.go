@@ -332,13 +332,6 @@ func number(b []byte, name string, n uint64) []byte {
 	return strconv.AppendUint(b, n, 10)
 }
 
-func boolean(b []byte, name string, v bool) []byte {
-	b = append(b, ',', '"')
-	b = append(b, name...)
-	b = append(b, '"', ':')
-	return strconv.AppendBool(b, v)
-}
-
 func text(b []byte, name, s string) []byte {
 	b = append(b, ',', '"')
 	b = append(b, name...)
