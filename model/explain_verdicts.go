@@ -45,6 +45,16 @@ var seenEntries = []Entry{
 `, "fin", "CLOSING"),
 	seenEntry(RuleEndUnknown, `Often a reset or timeout whose evidence was lost, or a path of the kernel that leaves no sign.
 `, "unknown"),
+	seenEntry(RuleISSChanged, `The kernel counts the bytes that the peer has acknowledged, and the next one it awaits an acknowledgment of: their difference is the number of our SYN, and cannot change while the connection lives. Checked wherever the beginning was seen and nothing was lost; never of a socket that TCP_REPAIR has touched.
+`, "impossible", "sequence-irs"),
+	seenEntry(RuleIRSChanged, `The kernel counts the bytes that it has received in order, and knows the next one it expects: their difference is the number of the peer's SYN, and cannot change while the connection lives. Checked wherever the beginning was seen and nothing was lost; never of a socket that TCP_REPAIR has touched.
+`, "impossible", "sequence-iss"),
+	seenEntry(RuleFINChanged, `A FIN takes the number behind the last byte, and nothing is sent after it. The number is noted when the FIN is queued.
+`, "impossible", "sequence-fin-acked"),
+	seenEntry(RuleFINAcked, `FIN_WAIT1 is left for FIN_WAIT2 when the peer acknowledges our FIN, and for CLOSING when its own comes first.
+`, "impossible", "FIN_WAIT2", "CLOSING"),
+	seenEntry(RulePeerFINChanged, `The next byte expected stands just behind the peer's FIN, once that was received, and moves no more.
+`, "impossible", "CLOSE_WAIT"),
 }
 
 func seenEntry(r Rule, text string, see ...string) Entry {

@@ -12,8 +12,9 @@ func (j Judgement) Why() string { return j.Rule.Why() }
 // Machine is what the model knows of one socket, from birth to the end of its
 // pointer. It is a few bytes without pointers; the zero value knows nothing.
 type Machine struct {
-	state State // 0: not known
-	flags machineFlags
+	Numbers Numbers // of the life under way
+	state   State   // 0: not known
+	flags   machineFlags
 }
 
 type machineFlags uint8
@@ -58,8 +59,22 @@ func stored(s State) bool {
 // the table is impossible whatever the past. The past is judged only where
 // nothing was lost.
 func (m *Machine) Step(from, to State, lossSince bool, ev *Evidence) Judgement {
+	j := m.step(from, to, lossSince, ev)
+	if ev == nil {
+		return j
+	}
+	if lossSince || j.Verdict == Impossible {
+		m.Numbers.forget(0) // it may be another's life
+	}
+	if rule := m.Numbers.step(from, to, ev); rule != RuleNone {
+		return Judgement{Impossible, rule}
+	}
+	return j
+}
+
+func (m *Machine) step(from, to State, lossSince bool, ev *Evidence) Judgement {
 	if !stored(from) || !stored(to) {
-		*m = Machine{flags: m.flags | midLife} // where it is now, nobody knows
+		*m = Machine{Numbers: m.Numbers, flags: m.flags | midLife} // where it is now, nobody knows
 		if from.Valid() && to.Valid() {
 			return Judgement{Impossible, RuleNeverStored}
 		}

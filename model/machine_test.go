@@ -180,7 +180,7 @@ func TestStepDoesNotAllocate(t *testing.T) {
 }
 
 func TestMachineIsSmall(t *testing.T) {
-	if n := unsafe.Sizeof(Machine{}); n > 4 {
+	if n := unsafe.Sizeof(Machine{}); n > 24 { // four numbers, and what is known of them
 		t.Errorf("%d bytes, want a few", n)
 	}
 }

@@ -19,6 +19,11 @@ const (
 	RuleFinRetransmitted      // an orderly end with retransmissions of SYN or FIN
 	RuleFinSimultaneous       // an orderly end, both ends at once
 	RuleEndUnknown            // an end whose reason cannot be read
+	RuleISSChanged            // snd_una and bytes_acked contradict our SYN's number
+	RuleIRSChanged            // rcv_nxt and bytes_received contradict the peer's
+	RuleFINChanged            // our FIN has another number than when it was queued
+	RuleFINAcked              // the state and the acknowledgment of our FIN contradict each other
+	RulePeerFINChanged        // something was received behind the peer's FIN
 	numSeen
 )
 
@@ -51,6 +56,16 @@ var seenRules = [numSeen]ruleInfo{
 		why: "Closed in order by both ends at once."},
 	RuleEndUnknown: {name: "end-unknown", section: "",
 		why: "The socket reached CLOSE and nothing that was seen says why."},
+	RuleISSChanged: {name: "sequence-iss", section: "RFC 9293 3.4",
+		why: "What the peer has acknowledged does not fit the sequence number that our SYN had."},
+	RuleIRSChanged: {name: "sequence-irs", section: "RFC 9293 3.4",
+		why: "What was received does not fit the sequence number that the peer's SYN had."},
+	RuleFINChanged: {name: "sequence-fin", section: "RFC 9293 3.6",
+		why: "Data was queued behind our FIN, or before it once it was queued: its sequence number is not what it was."},
+	RuleFINAcked: {name: "sequence-fin-acked", section: "RFC 9293 3.10.7.4",
+		why: "The state says whether the peer has acknowledged our FIN, and the sequence numbers say otherwise."},
+	RulePeerFINChanged: {name: "sequence-peer-fin", section: "RFC 9293 3.6",
+		why: "Something was received behind the peer's FIN, which is the last that it sends."},
 }
 
 // rules is every rule: those above, the edges, the endings.

@@ -20,12 +20,17 @@ type recording map[uint32][]told
 // told is an event and what was made of it.
 type told struct {
 	events.Event
-	judged model.Judgement
+	judged  model.Judgement
+	numbers model.Numbers // of an end
 }
 
 // Observe implements track.Sink.
 func (r recording) Observe(o *track.Observation) {
-	r[o.Event.Netns] = append(r[o.Event.Netns], told{o.Event, o.Judgement})
+	e := told{Event: o.Event, judged: o.Judgement}
+	if o.Socket != nil {
+		e.numbers = o.Socket.Machine.Numbers
+	}
+	r[o.Event.Netns] = append(r[o.Event.Netns], e)
 }
 
 // of returns what is told of a kind in a namespace.
@@ -44,6 +49,64 @@ type played struct {
 	paths      []string
 	netns      uint32
 	began, end uint64
+	wire       map[tunpeer.Flags]map[numberOf]bool // the numbers that SYNs and FINs had
+}
+
+// numberOf is a sequence number, and whose.
+type numberOf struct {
+	kernel bool
+	seq    uint32
+}
+
+// wireOf returns the numbers of the SYNs and FINs of a log.
+func wireOf(log []tunpeer.Entry) map[tunpeer.Flags]map[numberOf]bool {
+	wire := map[tunpeer.Flags]map[numberOf]bool{tunpeer.SYN: {}, tunpeer.FIN: {}}
+	for _, e := range log {
+		s := &e.Segment
+		switch {
+		case s.Flags&tunpeer.SYN != 0:
+			wire[tunpeer.SYN][numberOf{e.FromKernel, s.Seq}] = true
+		case s.Flags&tunpeer.FIN != 0:
+			wire[tunpeer.FIN][numberOf{e.FromKernel, s.Seq + s.Len() - 1}] = true
+		}
+	}
+	return wire
+}
+
+// checkNumbers compares the numbers that ends tell with those on the wire, and
+// returns how many there were of each.
+func (p *played) checkNumbers(t *testing.T, r recording) (known map[string]int) {
+	t.Helper()
+	known = map[string]int{}
+	for _, e := range r.of(p.netns, events.Closed) {
+		if e.Time < p.began || e.Time > p.end {
+			continue
+		}
+		n := &e.numbers
+		for _, c := range []struct {
+			name   string
+			set    model.NumberSet
+			flag   tunpeer.Flags
+			number numberOf
+		}{
+			{"iss", model.HasISS, tunpeer.SYN, numberOf{true, n.ISS}},
+			{"irs", model.HasIRS, tunpeer.SYN, numberOf{false, n.IRS}},
+			{"fin", model.HasFIN, tunpeer.FIN, numberOf{true, n.FIN}},
+			{"peer_fin", model.HasPeerFIN, tunpeer.FIN, numberOf{false, n.PeerFIN}},
+		} {
+			if !n.Has(c.set) {
+				continue
+			}
+			known[c.name]++
+			if c.name == "fin" && len(p.wire[tunpeer.FIN]) == 0 {
+				continue // queued, and a reset or the end of the script came first
+			}
+			if !p.wire[c.flag][c.number] {
+				t.Errorf("%s: %s is %d, on the wire %v", p.name, c.name, c.number.seq, p.wire[c.flag])
+			}
+		}
+	}
+	return known
 }
 
 // edges counts the transitions that the paths consist of.
@@ -107,9 +170,17 @@ func TestScenariosAreSeenExactly(t *testing.T) {
 	hidden := b.check(t)
 	f.stop(t)
 	lost, nested := checkDelivered(t, p, f.live.Delivered())
-	missing := 0
+	missing, known := 0, map[string]int{}
 	for _, play := range plays {
 		missing += play.check(t, r)
+		for name, n := range play.checkNumbers(t, r) {
+			known[name] += n
+		}
+	}
+	for _, name := range []string{"iss", "irs", "fin", "peer_fin"} {
+		if known[name] < len(scripts)/4 {
+			t.Errorf("%s is known of %d ends in %d plays", name, known[name], len(plays))
+		}
 	}
 	if uint64(missing) > lost+nested+hidden {
 		t.Errorf("%d transitions are missing, and %d known to be", missing, lost+nested+hidden)
@@ -117,7 +188,7 @@ func TestScenariosAreSeenExactly(t *testing.T) {
 	if len(plays) != 2*len(scripts) {
 		t.Errorf("%d plays of %d scenarios", len(plays), len(scripts))
 	}
-	t.Logf("%d plays, %d lost, %d nested, %d hidden", len(plays), lost, nested, hidden)
+	t.Logf("%d plays, %d lost, %d nested, %d hidden; numbers known %v", len(plays), lost, nested, hidden, known)
 }
 
 // playAll plays each scenario over both families, many at a time: most wait for
@@ -132,12 +203,13 @@ func playAll(t *testing.T, scripts []*tunpeer.Script) (plays []played) {
 				t.Run(fmt.Sprintf("%s/IPv%d", script.Name, family), func(t *testing.T) {
 					t.Parallel()
 					ns := kerneltest.NewNetns(t)
-					c := tunpeer.New(t, ns).Conn(family)
+					peer := tunpeer.New(t, ns)
+					c := peer.Conn(family)
 					began := now()
 					c.Play(t, w, script)
 					mu.Lock()
 					defer mu.Unlock()
-					plays = append(plays, played{t.Name(), script.Paths, ns.Inum(), began, now()})
+					plays = append(plays, played{t.Name(), script.Paths, ns.Inum(), began, now(), wireOf(peer.Log())})
 				})
 			}
 		}

@@ -254,6 +254,7 @@ func (e *Encoder) closed(b []byte, o *track.Observation) []byte {
 	b = append(b, `},"history":[`...)
 	b = history(b, s)
 	b = append(b, ']')
+	b = sequence(b, &s.Machine.Numbers)
 	b = e.judgements.append(b, o.Judgement, 0)
 	b = append(b, `,"complete":`...)
 	b = strconv.AppendBool(b, s.Complete())
@@ -274,6 +275,29 @@ func history(b []byte, s *track.Socket) []byte {
 		if st.Time != 0 && i+1 < len(steps) {
 			b = number(b, "ns", steps[i+1].Time-st.Time)
 		}
+		b = append(b, '}')
+	}
+	return b
+}
+
+// sequence tells the numbers of the life's SYNs and FINs, as far as they are known.
+func sequence(b []byte, n *model.Numbers) []byte {
+	separator := `,"sequence":{`
+	for _, one := range [...]struct {
+		set    model.NumberSet
+		name   string
+		number uint32
+	}{
+		{model.HasISS, `"iss":`, n.ISS}, {model.HasIRS, `"irs":`, n.IRS},
+		{model.HasFIN, `"fin":`, n.FIN}, {model.HasPeerFIN, `"peer_fin":`, n.PeerFIN},
+	} {
+		if n.Has(one.set) {
+			b = append(append(b, separator...), one.name...)
+			b = strconv.AppendUint(b, uint64(one.number), 10)
+			separator = ","
+		}
+	}
+	if separator == "," {
 		b = append(b, '}')
 	}
 	return b

@@ -102,14 +102,20 @@ func everyCounter() *events.Counters {
 func lives() (ended, open *track.Socket) {
 	table := track.New(track.Options{KeepClosed: 1}, &tape{})
 	ev := events.Event{Kind: events.Transition, SK: 1, Cookie: 5, Family: events.IPv4, Lport: 1, Rport: 2, Time: 1e9, InState: -1}
+	numbers := map[model.State]model.Evidence{ // before each state
+		model.Established: {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5001},
+		model.CloseWait:   {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5002, BytesReceived: 1},
+		model.LastAck:     {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5002, BytesReceived: 1},
+		model.Close:       {SndUna: 1002, BytesAcked: 2, WriteSeq: 1002, RcvNxt: 5002, BytesReceived: 1},
+	}
 	for _, step := range [][2]model.State{{model.Close, model.SynSent}, {model.SynSent, model.Established}, {model.Established, model.CloseWait}} {
-		ev.From, ev.To, ev.Time = step[0], step[1], ev.Time+1e6
+		ev.From, ev.To, ev.Time, ev.Evidence = step[0], step[1], ev.Time+1e6, numbers[step[1]]
 		table.Apply(&ev)
 	}
 	row := table.Rows(nil)[0]
 	o, _ := table.Socket(&row)
 	for _, step := range [][2]model.State{{model.CloseWait, model.LastAck}, {model.LastAck, model.Close}} {
-		ev.From, ev.To, ev.Time = step[0], step[1], ev.Time+1e6
+		ev.From, ev.To, ev.Time, ev.Evidence = step[0], step[1], ev.Time+1e6, numbers[step[1]]
 		table.Apply(&ev)
 	}
 	table.Finish()
@@ -152,7 +158,7 @@ netns_counters.tw_killed netns_counters.embryonic_rsts netns_counters.abort_on_d
 netns_counters.abort_on_memory netns_counters.abort_on_timeout netns_counters.abort_on_linger netns_counters.abort_failed
 kind seq count err direction active reason where close_reason closed_by duration_ns complete
 retransmits retransmits.syn retransmits.synack retransmits.fin retransmits.data retransmits.failed
-history history.state history.ns
+history history.state history.ns sequence sequence.iss sequence.irs sequence.fin sequence.peer_fin
 evidence evidence.err evidence.err_soft evidence.shutdown evidence.dead evidence.done evidence.owned
 evidence.snd_una evidence.snd_nxt evidence.rcv_nxt evidence.write_seq evidence.copied_seq
 evidence.bytes_acked evidence.bytes_received evidence.retransmits evidence.probes evidence.flags`

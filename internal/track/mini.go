@@ -94,6 +94,9 @@ func (t *Table) timeWait(ev *events.Event) {
 func (t *Table) timerEnds(s *Socket, ev *events.Event) {
 	m := &s.Mini
 	m.Substate, m.RcvNxt = ev.From, ev.RcvNxt
+	if s.Cookie != 0 && s.Cookie == ev.Cookie {
+		s.Machine.Numbers.Mini(ev.From, ev.RcvNxt)
+	}
 	switch {
 	case ev.Kind == events.TWExpire:
 		m.EndTime = ev.Time
@@ -121,6 +124,9 @@ func (s *Socket) sight(ev *events.Event) {
 	m := &s.Mini
 	m.SK, m.Seen, m.Expires = ev.SK, ev.Time, ev.Time+ev.Extra
 	m.Substate, m.SndNxt, m.RcvNxt = ev.From, ev.SndNxt, ev.RcvNxt
+	if s.Cookie != 0 && s.Cookie == ev.Cookie {
+		s.Machine.Numbers.Mini(ev.From, ev.RcvNxt)
+	}
 	if ev.Cookie != 0 {
 		s.Cookie = ev.Cookie
 	}

@@ -249,6 +249,9 @@ func (t *Table) take(ev *events.Event) *Socket {
 		s.ID = t.nextID
 	}
 	s.Born, s.Owner.FD, s.lossMark = ev.Time, -1, t.certain
+	if t.options.Life != nil {
+		s.Machine.Numbers.Ignore() // steps that the kernel kept have none
+	}
 	return s
 }
 

@@ -35,7 +35,7 @@ func (t *Table) transition(ev *events.Event) {
 	if twice {
 		judgement = model.Judgement{Verdict: model.Impossible, Rule: model.RuleBornTwice}
 	}
-	if r := ev.Recorded; r != nil && (!known && r.Judgement.Rule != model.RuleNone || restsOnMore(r.Judgement.Rule)) {
+	if r := ev.Recorded; r != nil && r.Judgement.Rule != model.RuleNone && (!known || restsOnMore(r.Judgement.Rule) || restsOnMore(judgement.Rule)) {
 		judgement, lost = r.Judgement, r.LostSince
 	}
 	t.enter(s, ev, judgement)
@@ -54,10 +54,15 @@ func (t *Table) transition(ev *events.Event) {
 }
 
 // restsOnMore reports whether a judgement rests on what a recording does not
-// hold: the socket's address, or how close a hole was and whether a look has
-// mended it.
+// hold: the socket's address, how close a hole was and whether a look has mended it,
+// or lines that were filtered out.
 func restsOnMore(r model.Rule) bool {
-	return r == model.RuleBornTwice || r == model.RuleEventsLost || r == model.RuleContinuity
+	switch r {
+	case model.RuleBornTwice, model.RuleEventsLost, model.RuleContinuity,
+		model.RuleISSChanged, model.RuleIRSChanged, model.RuleFINChanged, model.RuleFINAcked, model.RulePeerFINChanged:
+		return true
+	}
+	return false
 }
 
 // lifeOf returns the life that ev belongs to, a new one where ev begins one or

@@ -168,6 +168,7 @@ func scene(f *fakeFeed) {
 	leak := life(5, "10.0.0.5:38114", "10.0.0.9:5432", 2201, "api-server").after(3 * second).connect(420 * microsecond)
 	leak.after(4 * second)
 	leak.base.RcvNxt += 65600
+	leak.base.BytesReceived += 65600
 	leak.base.Flags |= model.Done
 	leak.to(model.Established, model.CloseWait, 0)
 	apply(leak)
