@@ -20,11 +20,13 @@ import (
 )
 
 type historyOptions struct {
-	globals *globals
-	capture captureFlags
-	filter  filter.Flags
-	owners  ownerFlags
-	output  string
+	ladder   bool
+	relative bool
+	globals  *globals
+	capture  captureFlags
+	filter   filter.Flags
+	owners   ownerFlags
+	output   string
 }
 
 func newHistoryCommand(e *env, g *globals) *cobra.Command {
@@ -47,6 +49,8 @@ FILTER is asked about the end of a life, as in close_reason == "fin".`,
 	addCaptureFlags(cmd, &o.capture)
 	addOwnerFlags(cmd, &o.owners)
 	cmd.Flags().BoolVar(&o.capture.lives, "summary", false, "have the kernel keep the histories, and hand over one record for each connection when it is gone, which takes less of a processor; what began before, is open at the end, or waits in TIME_WAIT is not told")
+	cmd.Flags().BoolVar(&o.ladder, "ladder", false, "text: draw each connection as a sequence diagram; where both ends are on this host, both in one")
+	cmd.Flags().BoolVar(&o.relative, "relative", false, "with --ladder: count sequence numbers from the SYNs")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or jsonl")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -55,6 +59,12 @@ FILTER is asked about the end of a life, as in close_reason == "fin".`,
 func runHistory(ctx context.Context, e *env, o *historyOptions, args []string) error {
 	if err := checkOutput(o.output, "text", "json", "jsonl"); err != nil {
 		return err
+	}
+	if o.ladder && o.output != "text" {
+		return usagef("a ladder is text: leave out -o %s", o.output)
+	}
+	if o.relative && !o.ladder {
+		return usagef("--relative is for --ladder")
 	}
 	if o.capture.lives && o.globals.replay != "" {
 		return usagef("a recording has its histories: --summary needs the kernel")
@@ -93,9 +103,12 @@ func (o *historyOptions) writer(e *env, s *session) sink.Writer {
 	case "jsonl":
 		return record.NewWriter(e.stdout, encoder)
 	}
-	c := &cards{view: view.History{Epoch: s.epoch, Location: time.Local}, env: e}
-	c.view.Style.Color = o.globals.color(e, e.stdout)
-	return c
+	card := view.History{Epoch: s.epoch, Location: time.Local}
+	card.Style.Color = o.globals.color(e, e.stdout)
+	if o.ladder {
+		return &ladders{view: view.Ladders{History: card, Relative: o.relative, ASCII: !e.utf8()}, env: e}
+	}
+	return &cards{view: card, env: e}
 }
 
 // endsOnly is a Sink before a queue: of all lines, history needs the ends and the
