@@ -16,7 +16,8 @@ import (
 
 // screens tells what the live screen costs with many sockets, and how soon it
 // answers.
-func screens(b *testing.B, g *goals, sockets int) {
+func (s *scale) screens(b *testing.B, g *goals) {
+	sockets := s.screen
 	binary := kerneltest.BuildTcpwatch(b)
 	ns := kerneltest.NewNetns(b)
 	ns.Named(fmt.Sprintf("tcpwatch-live-%d", os.Getpid()))
@@ -56,7 +57,7 @@ func screens(b *testing.B, g *goals, sockets int) {
 		}
 		took = append(took, float64((<-painted).Sub(began).Microseconds())/1000)
 	}
-	const watched = 10 * time.Second
+	watched := min(10*time.Second, 2*s.idle)
 	before := processorOf(b, cmd.Process.Pid)
 	time.Sleep(watched)
 	part := (processorOf(b, cmd.Process.Pid) - before).Seconds() / watched.Seconds()
