@@ -161,27 +161,41 @@ func available(b *testing.B) []tool {
 		{"full record", []string{"floor_record"}, func(b *testing.B) func() string { fullRecord(b); return quiet }},
 		{ours, []string{"state", "state_rescue"}, func(b *testing.B) func() string {
 			// Everything is tracked and judged; the filter keeps the output empty.
-			return command(b, "tcpwatch: ", binary, "trace", "-v", "--state", "BOUND_INACTIVE")
+			return command(b, "state", binary, "trace", "-v", "--state", "BOUND_INACTIVE")
 		}},
 		{byLooks, []string{"state", "state_rescue"}, func(b *testing.B) func() string {
-			return command(b, "tcpwatch: ", binary, "trace", "-v", "--state", "BOUND_INACTIVE", "--time-wait", "looks")
+			return command(b, "state", binary, "trace", "-v", "--state", "BOUND_INACTIVE", "--time-wait", "looks")
 		}},
 		{kept, []string{"state", "state_rescue"}, func(b *testing.B) func() string {
-			return command(b, "tcpwatch: ", binary, "history", "-v", "--summary", "-o", "jsonl")
+			return command(b, "state", binary, "history", "-v", "--summary", "-o", "jsonl")
 		}},
 		{"tcpwatch -o jsonl", []string{"state", "state_rescue"}, func(b *testing.B) func() string {
-			return command(b, "tcpwatch: ", binary, "trace", "-v", "-o", "jsonl")
+			return command(b, "state", binary, "trace", "-v", "-o", "jsonl")
 		}},
 	}
-	if path, err := exec.LookPath("tcpstates"); err == nil {
-		tools = append(tools, tool{"tcpstates", []string{"handle_set_state"}, func(b *testing.B) func() string {
-			return command(b, "", path)
+	for _, peer := range []struct {
+		name, program, from string
+		args                []string
+	}{
+		{"tcpstates", "handle_set_state", "libbpf-tools", nil},
+		{"bpftrace", "inet_sock_set_s", "bpftrace", []string{"-e", oneLiner}},
+	} {
+		path, err := exec.LookPath(peer.name)
+		if err != nil {
+			b.Logf("%s is not measured: install Debian's package %s", peer.name, peer.from)
+			continue
+		}
+		tools = append(tools, tool{peer.name, []string{peer.program}, func(b *testing.B) func() string {
+			return command(b, peer.program, path, peer.args...)
 		}})
-	} else {
-		b.Log("tcpstates is not measured: install Debian's package libbpf-tools")
 	}
 	return tools
 }
+
+// oneLiner is what one would type to see what tcpstates shows.
+const oneLiner = `tracepoint:sock:inet_sock_set_state /args->protocol == 6/ {
+	printf("%d %s %s:%d %s:%d %d %d\n", pid, comm, ntop(args->saddr), args->sport, ntop(args->daddr), args->dport, args->oldstate, args->newstate);
+}`
 
 func quiet() string { return "" }
 
@@ -241,8 +255,8 @@ func mustCost(b *testing.B, programs []string) (time.Duration, uint64) {
 	return d, n
 }
 
-// command starts a tool and waits until its program is loaded.
-func command(b *testing.B, prefix, path string, args ...string) func() string {
+// command starts a tool and waits until a program of its is loaded.
+func command(b *testing.B, program, path string, args ...string) func() string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -256,11 +270,7 @@ func command(b *testing.B, prefix, path string, args ...string) func() string {
 	if err := cmd.Start(); err != nil {
 		b.Fatalf("start %s: %v", path, err)
 	}
-	name := "state"
-	if prefix == "" {
-		name = "handle_set_state"
-	}
-	kerneltest.Eventually(b, 20*time.Second, func() bool { return loaded(name) }, "its program is loaded")
+	kerneltest.Eventually(b, 20*time.Second, func() bool { return loaded(program) }, "its program is loaded")
 	return func() string {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
