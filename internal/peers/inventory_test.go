@@ -26,7 +26,8 @@ import (
 // inventories compares one inventory of many sockets, most of them in TIME_WAIT,
 // with ss and with a program that only walks. All run in the namespace of the
 // sockets, and with as many of them.
-func inventories(b *testing.B, g *goals, sockets, rounds int) {
+func (s *scale) inventories(b *testing.B, g *goals) {
+	sockets := s.sockets
 	binary := kerneltest.BuildTcpwatch(b)
 	ns := kerneltest.NewNetns(b)
 	ns.Named(fmt.Sprintf("tcpwatch-inventory-%d", os.Getpid())) // where an inventory finds it
@@ -42,7 +43,7 @@ func inventories(b *testing.B, g *goals, sockets, rounds int) {
 	walk := counter(b)
 	var ss, ours, bare, walked, counted []float64
 	ns.Do(func() {
-		for range rounds {
+		for range s.deep {
 			ss = append(ss, seconds(b, func() error { return run("ss", "-tan") }))
 			ours = append(ours, seconds(b, func() error { return run(binary, "sockets", "-q") }))
 			bare = append(bare, seconds(b, func() error { return list(p) }))
@@ -50,9 +51,11 @@ func inventories(b *testing.B, g *goals, sockets, rounds int) {
 			counted = append(counted, seconds(b, func() error { return readAll(walk) }))
 		}
 	})
-	note := fmt.Sprintf("%d sockets: ss %s s", sockets, spread(ss, "%.2f"))
-	g.least("inventory, times as fast as ss -tan, whole command", "%.1f", median(ss)/median(ours), 3, note, "ours "+spread(ours, "%.2f"))
-	g.least("the same without loading", "%.1f", median(ss)/median(bare), 5, "ours "+spread(bare, "%.2f"))
+	if sockets >= 500_000 { // with few of them it is loading that takes the time
+		note := fmt.Sprintf("%d sockets: ss %s s", sockets, spread(ss, "%.2f"))
+		g.least("inventory, times as fast as ss -tan, whole command", "%.1f", median(ss)/median(ours), 3, note, "ours "+spread(ours, "%.2f"))
+		g.least("the same without loading", "%.1f", median(ss)/median(bare), 5, "ours "+spread(bare, "%.2f"))
+	}
 	g.most("its time, of a program on iter/tcp that only counts", "%.2f", median(walked)/median(counted), 1.5,
 		"rows decoded, not printed: "+spread(walked, "%.3f"), "counted: "+spread(counted, "%.3f"))
 }

@@ -84,7 +84,7 @@ func (s *scale) measure(b *testing.B) *goals {
 		{"tables", func(*testing.B) { tables(g, s.many) }},
 		{"storms", func(b *testing.B) { storms(b, g, s.storm) }},
 		{"tools", func(b *testing.B) { s.compare(b, g) }},
-		{"inventories", func(b *testing.B) { inventories(b, g, s.sockets, s.deep) }},
+		{"inventories", func(b *testing.B) { s.inventories(b, g) }},
 	} {
 		b.Run(part.name, part.measure)
 	}
