@@ -148,7 +148,7 @@ func (c *climber) aborts(time uint64) {
 	s := c.s
 	r := c.add(time, nil, model.Close, 0)
 	switch {
-	case s.Is(track.ResetOut) && (s.End.By == model.ClosedByLocal || s.End.By == model.ClosedByKernel):
+	case s.EndedWithReset() && (s.End.By == model.ClosedByLocal || s.End.By == model.ClosedByKernel):
 		r.Arrow = c.sent(RST, none, none, 0)
 		r.Arrow.Observed = true // the kernel tells of those it sends
 	case s.Is(track.ResetIn) && s.End.By == model.ClosedByPeer:

@@ -169,6 +169,9 @@ const resetWindow = 1e6
 // not an answer to some stray segment long before.
 func (s *Socket) resetAtEnd() bool { return s.ResetTime+resetWindow >= s.EndTime }
 
+// EndedWithReset reports whether the end came with an RST that was sent.
+func (s *Socket) EndedWithReset() bool { return s.Is(Ended|ResetOut) && s.resetAtEnd() }
+
 func (t *Table) noticeReset(s *Socket, ev *events.Event) {
 	if ev.Kind == events.ResetReceived {
 		s.Facts |= ResetIn
