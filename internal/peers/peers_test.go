@@ -32,7 +32,7 @@ type scale struct {
 
 var (
 	whole = scale{time.Minute, 30 * time.Second, 9, 100, 60_000, 500_000, 1_000_000, 5, 20_000, 5, false}
-	short = scale{time.Second, 2 * time.Second, 3, 10, 10_000, 50_000, 100_000, 2, 3_000, 2, true}
+	short = scale{time.Second, 6 * time.Second, 3, 10, 10_000, 50_000, 100_000, 2, 3_000, 2, true}
 )
 
 // tool is one way to watch the traffic.
