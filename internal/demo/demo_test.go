@@ -85,14 +85,21 @@ func TestSimultaneousClose(t *testing.T) {
 		got = livesOf(all, made)
 		return sum(got) >= 2*len(made)
 	}, "the end of every connection")
-	closing := 0
+	closing, late := 0, 0
 	for path, n := range got {
-		if !strings.Contains(path, ">ESTABLISHED>FIN_WAIT1>") {
+		switch {
+		case strings.Contains(path, ">ESTABLISHED>FIN_WAIT1>"):
+		case strings.HasSuffix(path, ">ESTABLISHED>CLOSE_WAIT>LAST_ACK>CLOSE"):
+			late += n // on a busy machine one end may sleep over the other's FIN
+		default:
 			t.Errorf("%d x %s", n, path)
 		}
 		if strings.Contains(path, ">CLOSING>") {
 			closing += n
 		}
+	}
+	if late > len(made)/4 {
+		t.Errorf("%d connections, of which %d were not closed by both ends at once: %v", len(made), late, got)
 	}
 	if closing < len(made) {
 		t.Errorf("%d connections, CLOSING only %d times: %v", len(made), closing, got)
