@@ -17,7 +17,7 @@ import (
 type ladders struct {
 	view    view.Ladders
 	env     *env
-	waiting []track.Socket // ended, and their other end may end soon
+	waiting []*track.Socket // ended, and their other end may end soon; oldest first
 	here    map[netip.Addr]bool
 }
 
@@ -49,15 +49,16 @@ func (l *ladders) Write(o *track.Observation) error {
 		l.here = map[netip.Addr]bool{}
 	}
 	l.here[events.Addr(s.Family, &s.Saddr).Unmap()] = true
-	i := slices.IndexFunc(l.waiting, func(other track.Socket) bool { return ladder.Matches(&other, s) })
+	i := slices.IndexFunc(l.waiting, func(other *track.Socket) bool { return ladder.Matches(other, s) })
 	switch {
 	case i >= 0:
-		both := ladder.Join(&l.waiting[i], s)
+		both := ladder.Join(l.waiting[i], s)
 		err := l.view.Write(l.env.stdout, &both)
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 		return err
 	case l.isHere(s) && !s.Open():
-		l.waiting = append(l.waiting, *s)
+		kept := *s // s is the table's
+		l.waiting = append(l.waiting, &kept)
 		return nil
 	}
 	one := ladder.Of(s)
@@ -73,7 +74,7 @@ func (l *ladders) isHere(s *track.Socket) bool {
 
 // alone writes the life that has waited longest.
 func (l *ladders) alone() error {
-	one := ladder.Of(&l.waiting[0])
+	one := ladder.Of(l.waiting[0])
 	err := l.view.Write(l.env.stdout, &one)
 	l.waiting = slices.Delete(l.waiting, 0, 1)
 	return err

@@ -26,8 +26,8 @@ func (e *Encoder) identity(b []byte, o *track.Observation) []byte {
 // identities is a cache by the number of a life.
 type identities struct{ slots []keptIdentity }
 
-// keptIdentities is how many lives it holds: of those that a host is busy with at a
-// time, in 300 KB.
+// keptIdentities is how many lives it holds, of those that a host is busy with at a
+// time. Each takes some hundred bytes.
 const keptIdentities = 1 << 10
 
 type keptIdentity struct {
