@@ -194,10 +194,16 @@ func openRaw(name string) (*os.File, error) {
 	return tty, nil
 }
 
-// drain waits until a serial line has sent everything.
+// drain waits until a serial line has sent everything. The kernel does not start
+// this wait again after a signal, and the runtime sends itself signals.
 func drain(tty *os.File) error {
-	if err := unix.IoctlSetInt(int(tty.Fd()), unix.TCSBRK, 1); err != nil {
-		return fmt.Errorf("drain serial line: %w", err)
+	for {
+		err := unix.IoctlSetInt(int(tty.Fd()), unix.TCSBRK, 1)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("drain serial line: %w", err)
+		}
 	}
-	return nil
 }
