@@ -214,6 +214,32 @@ static __always_inline __u16 flags_of_skb(struct sk_buff *skb)
 	return cb_byte(skb, at) | cb_byte(skb, at + 1) << 8;
 }
 
+/* Why a segment is sent again. */
+enum again_cause { AGAIN_UNKNOWN, AGAIN_RTO, AGAIN_FAST, AGAIN_PROBE };
+
+/* TCP_CA_* of linux/tcp.h, and ICSK_TIME_LOSS_PROBE of net/inet_connection_sock.h: the
+ * same from 5.8 to 7.3. */
+enum { CA_RECOVERY = 3, CA_LOSS = 4, TIME_LOSS_PROBE = 5 };
+
+/*
+ * tcp_retransmit_timer enters CA_LOSS first, and what is sent again while it lasts
+ * is the same recovery's. tcp_write_timer_handler leaves icsk_pending as it is for
+ * the tail loss probe; in CA_RECOVERY it may be that of a probe to come.
+ */
+static __always_inline __u8 again_cause(struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return AGAIN_UNKNOWN;
+	switch (bit(tp, inet_conn.icsk_ca_state)) {
+	case CA_LOSS:
+		return AGAIN_RTO;
+	case CA_RECOVERY:
+		return AGAIN_FAST;
+	}
+	return tp->inet_conn.icsk_pending == TIME_LOSS_PROBE ? AGAIN_PROBE : AGAIN_UNKNOWN;
+}
+
 SEC("tp_btf/tcp_retransmit_skb")
 int retransmit(__u64 *ctx)
 {
@@ -232,6 +258,7 @@ int retransmit(__u64 *ctx)
 	if (!e)
 		return 0;
 	e->extra = seq_of(skb) | (__u64)flags_of_skb(skb) << 32;
+	e->count = again_cause(sk);
 	if (has_retransmit_err)
 		e->err = err < 0 ? -err : err;
 	submit(e);

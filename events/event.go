@@ -31,7 +31,7 @@ type Event struct {
 	Family      Family
 	From        model.State // Transition: the old state; Inventory of a mini-socket, TW*: its substate
 	To          model.State // Transition: the new state; else the state at the time
-	Count       uint8       // SynAck: how often it was sent again; TWCancel: Cause
+	Count       uint8       // SynAck: how often it was sent again; Retransmit: see Again; TWCancel: Cause
 
 	// Set by Sources in user space.
 
@@ -123,6 +123,14 @@ func (e *Event) Seq() uint32 { return uint32(e.Extra) }
 // SegmentFlags returns the TCP header flags of the segment sent again
 // (Retransmit).
 func (e *Event) SegmentFlags() uint8 { return uint8(e.Extra >> 32) }
+
+// Again returns why the segment was sent again (Retransmit).
+func (e *Event) Again() Again {
+	if e.Kind != Retransmit || e.Count >= uint8(numAgain) {
+		return AgainUnknown
+	}
+	return Again(e.Count)
+}
 
 // PeerISN returns the peer's initial sequence number (SynAck).
 func (e *Event) PeerISN() uint32 { return uint32(e.Extra >> 32) }

@@ -35,6 +35,10 @@ type Life struct {
 	FIN      uint32
 	Data     uint32
 	Failed   uint32
+	Fast     uint32 // of all of these, not after a timeout
+	Probe    uint32
+	Last     string // the kind that was sent again last, within Over
+	Over     uint64 // ns
 	Stages   []Stage
 }
 

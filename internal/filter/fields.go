@@ -49,6 +49,7 @@ type Fields struct {
 	SendQ       int      `expr:"send_q"`
 	Kind        string   `expr:"kind"`
 	Seq         int      `expr:"seq"`
+	Cause       string   `expr:"cause"`
 	Count       int      `expr:"count"`
 	Err         int      `expr:"err"`
 	Where       string   `expr:"where"`
@@ -90,6 +91,8 @@ type Again struct {
 	FIN    int `expr:"fin"`
 	Data   int `expr:"data"`
 	Failed int `expr:"failed"`
+	Fast   int `expr:"fast"`
+	Probe  int `expr:"probe"`
 }
 
 // Evidence is what the socket said of itself.
@@ -158,7 +161,7 @@ func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 			f.End, f.RemainingNS, f.Successor = end.String(), -1, int(o.Successor)
 		}
 	case events.Retransmit, events.SynAck:
-		f.Kind, f.Seq = o.Segment.String(), int(ev.Seq())
+		f.Kind, f.Seq, f.Cause = o.Segment.String(), int(ev.Seq()), ev.Again().String()
 		if ev.Kind == events.Retransmit {
 			f.Err = int(ev.Err)
 		}
@@ -180,7 +183,7 @@ func (f *Fields) special(o *track.Observation, reason func(uint32) string) {
 				f.Event, f.CloseReason = "open", ""
 			}
 			r := s.Retransmits
-			f.Retransmits = Again{int(r.SYN), int(r.SYNACK), int(r.FIN), int(r.Data), int(r.Failed)}
+			f.Retransmits = Again{int(r.SYN), int(r.SYNACK), int(r.FIN), int(r.Data), int(r.Failed), int(r.Fast), int(r.Probe)}
 		}
 	}
 }

@@ -209,6 +209,9 @@ func retransmit(b []byte, o *track.Observation) []byte {
 	b = text(b, "state", ev.To.String())
 	b = number(b, "seq", uint64(ev.Seq()))
 	b = number(b, "count", uint64(o.Count))
+	if cause := ev.Again().String(); cause != "" {
+		b = text(b, "cause", cause)
+	}
 	if ev.Err != 0 && ev.Kind == events.Retransmit {
 		b = number(b, "err", uint64(ev.Err))
 	}
@@ -251,11 +254,17 @@ func (e *Encoder) closed(b []byte, o *track.Observation) []byte {
 	b = number(b, "fin", uint64(r.FIN))
 	b = number(b, "data", uint64(r.Data))
 	b = number(b, "failed", uint64(r.Failed))
+	b = number(b, "fast", uint64(r.Fast))
+	b = number(b, "probe", uint64(r.Probe))
+	if over := r.Over(); over > 0 {
+		b = text(b, "last", r.Last.String())
+		b = number(b, "over_ns", over)
+	}
 	b = append(b, `},"history":[`...)
 	b = history(b, s)
 	b = append(b, ']')
 	b = sequence(b, &s.Machine.Numbers)
-	b = e.judgements.append(b, o.Judgement, 0)
+	b = seen(e.judgements.append(b, o.Judgement, 0), s)
 	b = append(b, `,"complete":`...)
 	b = strconv.AppendBool(b, s.Complete())
 	return evidence(b, &s.Last)

@@ -67,7 +67,7 @@ func kinds() []*track.Observation {
 	})
 	add(func(o *track.Observation) {
 		o.Event.Kind, o.Event.To, o.Event.Extra, o.Event.Err = events.Retransmit, model.SynSent, 99|2<<32, 113
-		o.Segment, o.Count = track.SegmentSYN, 2
+		o.Event.Count, o.Segment, o.Count = uint8(events.AgainRTO), track.SegmentSYN, 2
 	})
 	add(func(o *track.Observation) {
 		o.Event.Kind, o.Event.To, o.Event.Extra = events.SynAck, model.NewSynRecv, 99
@@ -103,10 +103,10 @@ func lives() (ended, open *track.Socket) {
 	table := track.New(track.Options{KeepClosed: 1}, &tape{})
 	ev := events.Event{Kind: events.Transition, SK: 1, Cookie: 5, Family: events.IPv4, Lport: 1, Rport: 2, Time: 1e9, InState: -1}
 	numbers := map[model.State]model.Evidence{ // before each state
-		model.Established: {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5001},
-		model.CloseWait:   {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5002, BytesReceived: 1},
-		model.LastAck:     {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5002, BytesReceived: 1},
-		model.Close:       {SndUna: 1002, BytesAcked: 2, WriteSeq: 1002, RcvNxt: 5002, BytesReceived: 1},
+		model.Established: {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5001, CopiedSeq: 5001},
+		model.CloseWait:   {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5002, CopiedSeq: 5001, BytesReceived: 1, Flags: model.Done},
+		model.LastAck:     {SndUna: 1001, BytesAcked: 1, WriteSeq: 1001, RcvNxt: 5002, CopiedSeq: 5001, BytesReceived: 1, Flags: model.Done},
+		model.Close:       {SndUna: 1002, BytesAcked: 2, WriteSeq: 1002, RcvNxt: 5002, CopiedSeq: 5001, BytesReceived: 1, Flags: model.Done},
 	}
 	for _, step := range [][2]model.State{{model.Close, model.SynSent}, {model.SynSent, model.Established}, {model.Established, model.CloseWait}} {
 		ev.From, ev.To, ev.Time, ev.Evidence = step[0], step[1], ev.Time+1e6, numbers[step[1]]
@@ -117,6 +117,14 @@ func lives() (ended, open *track.Socket) {
 	for _, step := range [][2]model.State{{model.CloseWait, model.LastAck}, {model.LastAck, model.Close}} {
 		ev.From, ev.To, ev.Time, ev.Evidence = step[0], step[1], ev.Time+1e6, numbers[step[1]]
 		table.Apply(&ev)
+		if again := ev; step[1] == model.LastAck {
+			for i := range 2 {
+				again.Kind, again.Extra, again.Time = events.Retransmit, 1001|1<<32, ev.Time+uint64(i)*200e6
+				again.Count = uint8(events.AgainRTO)
+				table.Apply(&again)
+			}
+			ev.Time = again.Time
+		}
 	}
 	table.Finish()
 	row = table.Rows(nil)[0]
@@ -156,8 +164,9 @@ netns_counters.syncookies_recv netns_counters.syncookies_failed netns_counters.r
 netns_counters.req_q_full_drop netns_counters.tw_overflow netns_counters.tw netns_counters.tw_recycled
 netns_counters.tw_killed netns_counters.embryonic_rsts netns_counters.abort_on_data netns_counters.abort_on_close
 netns_counters.abort_on_memory netns_counters.abort_on_timeout netns_counters.abort_on_linger netns_counters.abort_failed
-kind seq count err direction active reason where close_reason closed_by duration_ns complete
+kind seq count cause err direction active reason where close_reason closed_by duration_ns complete
 retransmits retransmits.syn retransmits.synack retransmits.fin retransmits.data retransmits.failed
+retransmits.fast retransmits.probe retransmits.last retransmits.over_ns
 history history.state history.ns sequence sequence.iss sequence.irs sequence.fin sequence.peer_fin
 evidence evidence.err evidence.err_soft evidence.shutdown evidence.dead evidence.done evidence.owned
 evidence.snd_una evidence.snd_nxt evidence.rcv_nxt evidence.write_seq evidence.copied_seq

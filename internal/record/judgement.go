@@ -3,6 +3,7 @@ package record
 import (
 	"strconv"
 
+	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
@@ -32,6 +33,21 @@ func (c *judgements) append(b []byte, j model.Judgement, lost uint64) []byte {
 		c.newest = j
 	}
 	return append(b, c.text...)
+}
+
+// seenWords stand between the reason for a verdict and what was seen.
+const seenWords = " Seen: "
+
+// seen adds to the why of an end, the newest field, what was seen of it.
+func seen(b []byte, s *track.Socket) []byte {
+	before := len(b)
+	b = append(b[:before-1], seenWords...)
+	n := len(b)
+	if b = s.AppendSeen(b); len(b) == n {
+		b = append(b[:before-1], '"')
+		return b
+	}
+	return append(b, `."`...)
 }
 
 func judgement(b []byte, j model.Judgement, lost uint64) []byte {

@@ -13,6 +13,7 @@ func (l *Line) life() (*events.Life, error) {
 	life := &events.Life{
 		Before: l.Began == "before", Complete: l.Whole, Duration: l.Took,
 		SYN: l.Rtx.SYN, SYNACK: l.Rtx.SYNACK, FIN: l.Rtx.FIN, Data: l.Rtx.Data, Failed: l.Rtx.Failed,
+		Fast: l.Rtx.Fast, Probe: l.Rtx.Probe, Last: l.Rtx.Last, Over: l.Rtx.OverNS,
 	}
 	life.Reason, _ = model.ParseCloseReason(l.Close)
 	life.By, _ = model.ParseCloser(l.ClosedB)

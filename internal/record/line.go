@@ -56,6 +56,7 @@ type Line struct {
 	RcvNxt  uint32  `json:"rcv_nxt"`
 	Kind    string  `json:"kind"`
 	Seq     uint32  `json:"seq"`
+	Cause   string  `json:"cause"`
 	Count   uint64  `json:"count"`
 	Err     uint16  `json:"err"`
 	Where   string  `json:"where"`
@@ -83,6 +84,10 @@ type Again struct {
 	FIN    uint32 `json:"fin"`
 	Data   uint32 `json:"data"`
 	Failed uint32 `json:"failed"`
+	Fast   uint32 `json:"fast"`
+	Probe  uint32 `json:"probe"`
+	Last   string `json:"last"`
+	OverNS uint64 `json:"over_ns"`
 }
 
 // Stage is one state of a history.
@@ -315,7 +320,11 @@ func (l *Line) retransmit(ev *events.Event) error {
 	if ev.To, err = parseState(l.State); err != nil {
 		return err
 	}
-	ev.Kind, ev.Extra, ev.Err = events.Retransmit, uint64(l.Seq), l.Err
+	cause, ok := events.ParseAgain(l.Cause)
+	if !ok {
+		return fmt.Errorf("parse line: unknown cause of a retransmit %q", l.Cause)
+	}
+	ev.Kind, ev.Extra, ev.Err, ev.Count = events.Retransmit, uint64(l.Seq), l.Err, uint8(cause)
 	switch l.Kind {
 	case "syn":
 		ev.Extra |= 0x02 << 32

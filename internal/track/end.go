@@ -153,12 +153,32 @@ func (t *Table) countRetransmit(s *Socket, ev *events.Event, seg Segment) uint32
 		return recorded
 	}
 	r := &s.Retransmits
-	n := [...]*uint32{SegmentData: &r.Data, SegmentSYN: &r.SYN, SegmentSYNACK: &r.SYNACK, SegmentFIN: &r.FIN}[seg]
 	if ev.Err != 0 { // Linux 6.15 and later report attempts that failed
-		n = &r.Failed
+		r.Failed = max(r.Failed+1, recorded)
+		return r.Failed
 	}
+	n := [...]*uint32{SegmentData: &r.Data, SegmentSYN: &r.SYN, SegmentSYNACK: &r.SYNACK, SegmentFIN: &r.FIN}[seg]
 	*n = max(*n+1, recorded)
+	switch ev.Again() {
+	case events.AgainFast:
+		r.Fast++
+	case events.AgainProbe:
+		r.Probe++
+	}
+	s.sentAgain(ev.Time, seg)
 	return *n
+}
+
+// sentAgain notes when a segment was.
+func (s *Socket) sentAgain(time uint64, seg Segment) {
+	r := &s.Retransmits
+	if r.Last != seg || r.First == 0 {
+		r.Last, r.First = seg, time
+		if seg == SegmentSYN && s.State == model.SynSent && s.Since != 0 {
+			r.First = s.Since // connect() sends the first
+		}
+	}
+	r.Until = time
 }
 
 // resetWindow is how long before the end a reset sent counts as part of it, in

@@ -101,6 +101,16 @@ var segmentNames = [...]string{"data", "syn", "synack", "fin"}
 // String returns the name in the public contract.
 func (s Segment) String() string { return segmentNames[s&3] }
 
+// ParseSegment is the inverse of String.
+func ParseSegment(s string) (Segment, bool) {
+	for i, name := range segmentNames {
+		if name == s {
+			return Segment(i), true
+		}
+	}
+	return 0, false
+}
+
 // TCP header flags (RFC 9293 3.1).
 const (
 	flagFIN = 0x01

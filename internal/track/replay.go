@@ -132,7 +132,10 @@ func (t *Table) handOn(s *Socket, ev *events.Event) {
 func (s *Socket) conform(l *events.Life, j model.Judgement) {
 	s.End = End{l.Reason, l.By, j.Verdict, j.Rule}
 	s.Born = s.EndTime - min(s.EndTime, l.Duration)
-	s.Retransmits = Retransmits{l.SYN, l.SYNACK, l.FIN, l.Data, l.Failed}
+	s.Retransmits = Retransmits{SYN: l.SYN, SYNACK: l.SYNACK, FIN: l.FIN, Data: l.Data, Failed: l.Failed, Fast: l.Fast, Probe: l.Probe}
+	if last, ok := ParseSegment(l.Last); ok && l.Over > 0 {
+		s.Retransmits.Last, s.Retransmits.First, s.Retransmits.Until = last, s.EndTime-min(s.EndTime, l.Over), s.EndTime
+	}
 	s.Facts &^= BeganBefore | Incomplete
 	if l.Before {
 		s.Facts |= BeganBefore

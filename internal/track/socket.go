@@ -43,8 +43,26 @@ const (
 	Repaired                       // an inventory had to add it, or to mend its state
 )
 
-// Retransmits counts segments sent again, by kind.
-type Retransmits struct{ SYN, SYNACK, FIN, Data, Failed uint32 }
+// Retransmits counts segments sent again, by kind; Fast and Probe say of how many of
+// all of them the cause was no timeout.
+type Retransmits struct {
+	SYN, SYNACK, FIN, Data, Failed uint32
+
+	Fast, Probe uint32
+
+	Last  Segment // what was sent again last
+	First uint64  // ns since boot: the first sending of such a SYN, else when such a segment was first sent again
+	Until uint64  // ns since boot: when one was last
+}
+
+// Over returns between which times segments of the last kind were sent again, in ns; 0
+// if that is not known.
+func (r *Retransmits) Over() uint64 {
+	if r.First == 0 || r.Until < r.First {
+		return 0
+	}
+	return r.Until - r.First
+}
 
 // End is why a life ended, and what the model thinks of it: a model.Closure
 // without its text.

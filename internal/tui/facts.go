@@ -28,6 +28,9 @@ func (w *writer) verdict() {
 	default:
 		w.judged(s.End.Verdict, endText(s.End.Reason, s.End.By), "after "+span(between(s.Born, s.EndTime)))
 		w.why(s.End.Rule)
+		if seen := s.AppendSeen(nil); len(seen) > 0 {
+			w.prose(plainStyle, "Seen: "+string(seen)+".")
+		}
 	}
 	w.mini()
 	if s.Held() {

@@ -80,21 +80,34 @@ func (h *History) step(b *strings.Builder, s *track.Socket, steps []track.Step, 
 }
 
 func (h *History) end(b *strings.Builder, s *track.Socket) {
-	if r := s.Retransmits; r != (track.Retransmits{}) {
-		fmt.Fprintf(b, "  retransmits: syn %d, synack %d, fin %d, data %d", r.SYN, r.SYNACK, r.FIN, r.Data)
-		if r.Failed > 0 {
-			fmt.Fprintf(b, ", failed attempts %d", r.Failed)
-		}
-		b.WriteByte('\n')
-	}
+	h.retransmits(b, &s.Retransmits)
 	if !s.Is(track.Reported) || s.Steps == 0 {
 		return
 	}
 	fmt.Fprintf(b, "  closed: %s: %s: %s\n", Ending(&s.End), h.Style.Verdict(s.End.Verdict), s.End.Rule.Why())
+	if seen := s.AppendSeen(nil); len(seen) > 0 {
+		fmt.Fprintf(b, "  seen: %s\n", seen)
+	}
 	h.mini(b, s)
 	if s.Held() {
 		fmt.Fprintf(b, "  %s\n", h.Style.Verdict(model.Notable)+": still held by a file descriptor; ss does not show it")
 	}
+}
+
+func (h *History) retransmits(b *strings.Builder, r *track.Retransmits) {
+	if r.SYN|r.SYNACK|r.FIN|r.Data|r.Failed == 0 {
+		return
+	}
+	fmt.Fprintf(b, "  retransmits: syn %d, synack %d, fin %d, data %d", r.SYN, r.SYNACK, r.FIN, r.Data)
+	for _, more := range [...]struct {
+		n    uint32
+		name string
+	}{{r.Fast, "fast"}, {r.Probe, "probes"}, {r.Failed, "failed attempts"}} {
+		if more.n > 0 {
+			fmt.Fprintf(b, ", %s %d", more.name, more.n)
+		}
+	}
+	b.WriteByte('\n')
 }
 
 // mini tells of the mini-socket that followed.

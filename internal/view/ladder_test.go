@@ -111,6 +111,7 @@ func (a *actor) send(kind events.Kind, to model.State, changes ...func(*events.E
 	a.on.now += 123456
 	ev := a.ev
 	ev.Kind, ev.Time, ev.From, ev.To = kind, a.on.now, a.state, to
+	ev.CopiedSeq = ev.RcvNxt - uint32(ev.BytesReceived) // of which all is its FIN
 	for _, change := range changes {
 		change(&ev)
 	}

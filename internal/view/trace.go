@@ -149,6 +149,9 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 	case events.Retransmit, events.SynAck:
 		what = "retransmit " + o.Segment.String() + " #" + strconv.FormatUint(uint64(o.Count), 10)
 		note := "in " + ev.To.String() + ", seq " + strconv.FormatUint(uint64(ev.Seq()), 10)
+		if cause := againWords[ev.Again()]; cause != "" {
+			note += ", " + cause
+		}
 		if ev.Err != 0 && ev.Kind == events.Retransmit {
 			note += ", failed: errno " + strconv.Itoa(int(ev.Err))
 		}
@@ -165,6 +168,12 @@ func (t *Trace) what(o *track.Observation) (what, verdict string) {
 		return t.closed(o)
 	}
 	return ev.Kind.String(), ""
+}
+
+var againWords = map[events.Again]string{
+	events.AgainRTO:   "after a timeout (RTO)",
+	events.AgainFast:  "fast",
+	events.AgainProbe: "as a tail loss probe",
 }
 
 // timeWait tells of the beginning or the end of a mini-socket.
@@ -191,6 +200,9 @@ func (t *Trace) closed(o *track.Observation) (what, verdict string) {
 	}
 	if why := Why(o.Judgement, 0); why != "" {
 		verdict += ": " + why
+	}
+	if seen := o.Socket.AppendSeen(nil); len(seen) > 0 {
+		verdict += " Seen: " + string(seen) + "."
 	}
 	return "closed: " + o.Socket.End.Reason.String(), verdict
 }
