@@ -20,13 +20,17 @@ type recording map[uint32][]told
 // told is an event and what was made of it.
 type told struct {
 	events.Event
+	id      uint64
+	role    model.Role
+	segment track.Segment // sent again
 	judged  model.Judgement
 	numbers model.Numbers // of an end
+	phrase  string        // of its story
 }
 
 // Observe implements track.Sink.
 func (r recording) Observe(o *track.Observation) {
-	e := told{Event: o.Event, judged: o.Judgement}
+	e := told{Event: o.Event, id: o.ID, role: o.Role, segment: o.Segment, judged: o.Judgement, phrase: phrase(o)}
 	if o.Socket != nil {
 		e.numbers = o.Socket.Machine.Numbers
 	}
@@ -46,10 +50,12 @@ func (r recording) of(netns uint32, kind events.Kind) (some []told) {
 // played is one run of a scenario. Afterwards the test closes what is open.
 type played struct {
 	name       string
-	paths      []string
+	script     *tunpeer.Script
+	family     kerneltest.Family
 	netns      uint32
 	began, end uint64
 	wire       map[tunpeer.Flags]map[numberOf]bool // the numbers that SYNs and FINs had
+	again      again                               // what was sent again, as the peer saw it
 }
 
 // numberOf is a sequence number, and whose.
@@ -112,7 +118,7 @@ func (p *played) checkNumbers(t *testing.T, r recording) (known map[string]int) 
 // edges counts the transitions that the paths consist of.
 func (p *played) edges() map[string]int {
 	counts := map[string]int{}
-	for _, path := range p.paths {
+	for _, path := range p.script.Paths {
 		states := strings.Split(path, ">")
 		for i := 1; i < len(states); i++ {
 			counts[states[i-1]+">"+states[i]]++
@@ -162,17 +168,17 @@ func TestScenariosAreSeenExactly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := load(t, Options{NoInventory: true})
+	p := load(t, Options{NoInventory: true, TimeWait: TimeWaitTimers})
 	b := openBooks(t, p)
 	r := recording{}
 	f := follow(t, p, r)
-	plays := playAll(t, scripts)
+	plays := playAll(t, scripts, kerneltest.IPv4, kerneltest.IPv6)
 	hidden := b.check(t)
 	f.stop(t)
 	lost, nested := checkDelivered(t, p, f.live.Delivered())
 	missing, known := 0, map[string]int{}
 	for _, play := range plays {
-		missing += play.check(t, r)
+		missing += play.check(t, r) + play.checkAgain(t, r)
 		for name, n := range play.checkNumbers(t, r) {
 			known[name] += n
 		}
@@ -183,23 +189,24 @@ func TestScenariosAreSeenExactly(t *testing.T) {
 		}
 	}
 	if uint64(missing) > lost+nested+hidden {
-		t.Errorf("%d transitions are missing, and %d known to be", missing, lost+nested+hidden)
+		t.Errorf("%d events are missing, and %d known to be", missing, lost+nested+hidden)
 	}
 	if len(plays) != 2*len(scripts) {
 		t.Errorf("%d plays of %d scenarios", len(plays), len(scripts))
 	}
+	checkStories(t, plays, r)
 	t.Logf("%d plays, %d lost, %d nested, %d hidden; numbers known %v", len(plays), lost, nested, hidden, known)
 }
 
-// playAll plays each scenario over both families, many at a time: most wait for
-// the kernel's timers.
-func playAll(t *testing.T, scripts []*tunpeer.Script) (plays []played) {
+// playAll plays each scenario over the families, many at a time: most wait for the
+// kernel's timers.
+func playAll(t *testing.T, scripts []*tunpeer.Script, families ...kerneltest.Family) (plays []played) {
 	t.Helper()
 	w := tunpeer.NewWitness(t)
 	var mu sync.Mutex
 	t.Run("play", func(t *testing.T) {
 		for _, script := range scripts {
-			for _, family := range []kerneltest.Family{kerneltest.IPv4, kerneltest.IPv6} {
+			for _, family := range families {
 				t.Run(fmt.Sprintf("%s/IPv%d", script.Name, family), func(t *testing.T) {
 					t.Parallel()
 					ns := kerneltest.NewNetns(t)
@@ -207,9 +214,10 @@ func playAll(t *testing.T, scripts []*tunpeer.Script) (plays []played) {
 					c := peer.Conn(family)
 					began := now()
 					c.Play(t, w, script)
+					log, end := peer.Log(), now()
 					mu.Lock()
 					defer mu.Unlock()
-					plays = append(plays, played{t.Name(), script.Paths, ns.Inum(), began, now(), wireOf(peer.Log())})
+					plays = append(plays, played{t.Name(), script, family, ns.Inum(), began, end, wireOf(log), sentAgain(log)})
 				})
 			}
 		}

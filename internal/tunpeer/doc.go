@@ -55,6 +55,7 @@
 //	kernel connect              begins to; forgets all earlier sequence numbers
 //	kernel write "text", kernel read "text"|eof|ERRNO
 //	kernel shutdown rd|wr|rdwr, kernel close, kernel disconnect
+//	kernel kill                 ss -K of the connection, else of the listener
 //	kernel linger SECONDS, kernel error ERRNO
 //	kernel setsockopt NAME N    on the connection, else on the listener
 //	kernel sysctl NAME VALUE    of the namespace: net.ipv4.tcp_rfc1337 1

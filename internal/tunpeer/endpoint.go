@@ -1,11 +1,14 @@
 package tunpeer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -164,14 +167,39 @@ func (k *endpoint) disconnect() error {
 	return nil
 }
 
-// setsockopt sets an option of the TCP level on the connection, or on the
-// listener while there is none, which hands it down.
-func (k *endpoint) setsockopt(option, value int) error {
+// kill is ss -K of the connection, or of the listener while there is none.
+func (k *endpoint) kill() (err error) {
+	filter := []string{"-K", "-tan", "src", ss(k.at)}
+	if k.conn >= 0 {
+		filter = append(filter, "dst", ss(k.peer))
+	}
+	var out []byte
+	k.netns.Do(func() { out, err = exec.Command("ss", filter...).CombinedOutput() })
+	if err != nil {
+		return fmt.Errorf("ss: %w: %s", err, out)
+	}
+	if !bytes.Contains(out, []byte(strconv.Itoa(int(k.at.Port())))) {
+		return fmt.Errorf("ss killed nothing: %s", out)
+	}
+	return nil
+}
+
+// ss writes an address and a port as ss reads them.
+func ss(a netip.AddrPort) string {
+	if a.Addr().Is4() {
+		return a.String()
+	}
+	return fmt.Sprintf("[%v]:%d", a.Addr(), a.Port())
+}
+
+// setsockopt sets an option on the connection, or on the listener while there is
+// none, which hands it down.
+func (k *endpoint) setsockopt(o option, value int) error {
 	fd := k.conn
 	if fd < 0 {
 		fd = k.listener
 	}
-	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, option, value)
+	return unix.SetsockoptInt(fd, o.level, o.name, value)
 }
 
 // sysctl sets a parameter of the namespace.

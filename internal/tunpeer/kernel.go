@@ -46,6 +46,7 @@ func parseCall0(verb string) (call, error) {
 		"unlisten":   with((*endpoint).unlisten),
 		"close":      with((*endpoint).close),
 		"disconnect": with((*endpoint).disconnect),
+		"kill":       with((*endpoint).kill),
 		"connect":    (*Conn).connect,
 	}[verb]
 	if do == nil {
@@ -147,20 +148,30 @@ func checkSysctl(name string) error {
 	return nil
 }
 
-// parseOption returns the number of an option of the TCP level (tcp(7)).
-func parseOption(name string) (int, error) {
-	option, ok := map[string]int{
+// option is one of a socket's, at its level.
+type option struct{ level, name int }
+
+// parseOption returns an option by its name (socket(7), tcp(7)).
+func parseOption(name string) (option, error) {
+	if name == "SO_KEEPALIVE" {
+		return option{unix.SOL_SOCKET, unix.SO_KEEPALIVE}, nil
+	}
+	number, ok := map[string]int{
 		"TCP_CORK":         unix.TCP_CORK,
 		"TCP_DEFER_ACCEPT": unix.TCP_DEFER_ACCEPT,
 		"TCP_FASTOPEN":     unix.TCP_FASTOPEN,
+		"TCP_KEEPCNT":      unix.TCP_KEEPCNT,
+		"TCP_KEEPIDLE":     unix.TCP_KEEPIDLE,
+		"TCP_KEEPINTVL":    unix.TCP_KEEPINTVL,
 		"TCP_LINGER2":      unix.TCP_LINGER2,
 		"TCP_NODELAY":      unix.TCP_NODELAY,
 		"TCP_QUICKACK":     unix.TCP_QUICKACK,
+		"TCP_REPAIR":       unix.TCP_REPAIR,
 		"TCP_SYNCNT":       unix.TCP_SYNCNT,
 		"TCP_USER_TIMEOUT": unix.TCP_USER_TIMEOUT,
 	}[name]
 	if !ok {
-		return 0, fmt.Errorf("unknown option %q", name)
+		return option{}, fmt.Errorf("unknown option %q", name)
 	}
-	return option, nil
+	return option{unix.IPPROTO_TCP, number}, nil
 }
