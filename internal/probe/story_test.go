@@ -207,10 +207,10 @@ func checkStories(t *testing.T, plays []played, r recording) {
 		p := &plays[i]
 		name := p.script.Name
 		story := told[name][p.family]
-		if story == want[name] {
+		if same(story, want[name]) {
 			continue
 		}
-		if again := p.anew(t, want[name]); again != want[name] {
+		if again := p.anew(t, want[name]); !same(again, want[name]) {
 			t.Errorf("%s, told again:\n%s\nfirst:\n%s\nwant:\n%s", p.name, again, story, want[name])
 		}
 	}
@@ -235,6 +235,25 @@ func tellAll(plays []played, r recording) stories {
 	return told
 }
 
+// same compares stories. In an emulated guest a program may take longer to start than
+// the timers run, and Linux 6.5 changed how often a SYN goes: how often something was
+// sent again is left to checkAgain there.
+func same(a, b string) bool {
+	if kerneltest.Guest() == "" {
+		return a == b
+	}
+	return uncounted(a) == uncounted(b)
+}
+
+var (
+	afterTimeout = regexp.MustCompile(` \[\w+ again rto\]|[\w-]+ retransmitted (once|\d+ times)(, )?|\d+ probes? unanswered(, )?`)
+	nothingSeen  = regexp.MustCompile(`\. Seen: \n`)
+)
+
+func uncounted(story string) string {
+	return nothingSeen.ReplaceAllString(afterTimeout.ReplaceAllString(story, ""), "\n")
+}
+
 // anew plays the scenario alone until its story is as wanted, thrice at most.
 func (p *played) anew(t *testing.T, want string) (story string) {
 	t.Helper()
@@ -243,7 +262,7 @@ func (p *played) anew(t *testing.T, want string) (story string) {
 		f := follow(t, load(t, Options{NoInventory: true, TimeWait: TimeWaitTimers}), r)
 		plays := playAll(t, []*tunpeer.Script{p.script}, p.family)
 		f.stop(t)
-		if story = plays[0].story(r); story == want {
+		if story = plays[0].story(r); same(story, want) {
 			t.Logf("%s was told otherwise the first time", p.name)
 			break
 		}
@@ -263,10 +282,7 @@ func readStories(t *testing.T) map[string]string {
 		if !ok {
 			t.Fatalf("%s: a section without a story: %q", storiesGolden, section)
 		}
-		want[name] = strings.TrimSuffix(story, "\n") + "\n"
-		if story == "" {
-			want[name] = ""
-		}
+		want[name] = strings.TrimLeft(strings.TrimRight(story, "\n")+"\n", "\n")
 	}
 	return want
 }
