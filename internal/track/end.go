@@ -181,13 +181,16 @@ func (s *Socket) sentAgain(time uint64, seg Segment) {
 	r.Until = time
 }
 
-// resetWindow is how long before the end a reset sent counts as part of it, in
-// ns: tcp_abort and the timers send it a few microseconds before ->CLOSE.
+// resetWindow is how long before the end a reset sent in reply counts as part of it, in
+// ns: a few microseconds pass before ->CLOSE.
 const resetWindow = 1e6
 
-// resetAtEnd reports whether the newest reset sent belongs to the end, and is
-// not an answer to some stray segment long before.
-func (s *Socket) resetAtEnd() bool { return s.ResetTime+resetWindow >= s.EndTime }
+// resetAtEnd reports whether the newest reset sent belongs to the end, and is not an
+// answer to some stray segment long before. One that was sent of our own accord does,
+// however long a worker then takes to end the socket (MPTCP).
+func (s *Socket) resetAtEnd() bool {
+	return s.Is(ResetOutOwn) || s.ResetTime+resetWindow >= s.EndTime
+}
 
 // EndedWithReset reports whether the end came with an RST that was sent.
 func (s *Socket) EndedWithReset() bool { return s.Is(Ended|ResetOut) && s.resetAtEnd() }
