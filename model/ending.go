@@ -191,6 +191,11 @@ func (e *Ending) mayBe(name string) bool {
 // end. An RST is never answered so (RFC 9293 3.10.7.1).
 func (e *Ending) resetInReply() bool { return e.ResetSent && !e.ResetSentActive && !e.ResetBefore }
 
+// resetAtEnd: an RST was sent that goes with the end. One in reply that came before it
+// does not: it answered an old segment during the handshake (RFC 9293 3.5.1, figure
+// 10), a moment ago, and the socket lived on.
+func (e *Ending) resetAtEnd() bool { return e.ResetSent && (e.ResetSentActive || !e.ResetBefore) }
+
 // timedOut: tcp_write_err, which prefers an ICMP error remembered on the way
 // (sk_err_soft) to ETIMEDOUT.
 func (e *Ending) timedOut() bool {
