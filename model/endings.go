@@ -202,3 +202,27 @@ func isUnread(e *Ending) bool {
 func isConnectFailed(e *Ending) bool {
 	return e.local() && e.Evidence.Shutdown == 0 && e.Evidence.SndNxt == e.Evidence.SndUna
 }
+
+// EndingRow is one row of the table of endings, for documents.
+type EndingRow struct {
+	Rule    Rule
+	From    []State // in which it can be
+	Reason  CloseReason
+	By      Closer
+	Verdict Verdict
+}
+
+// Endings returns the table of endings, in the order in which Judge tries them.
+func Endings() []EndingRow {
+	all := make([]EndingRow, len(endings))
+	for i := range endings {
+		row := &endings[i]
+		all[i] = EndingRow{Rule: endingRule(i), Reason: row.reason, By: row.by, Verdict: row.verdict}
+		for _, s := range States() {
+			if row.from.has(s) {
+				all[i].From = append(all[i].From, s)
+			}
+		}
+	}
+	return all
+}

@@ -36,6 +36,7 @@ var mayImport = map[string]string{
 	"internal/waits":     "internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
+	"internal/explore":    "model",
 	"internal/kerneldoc":  "internal/vmrun",
 	"internal/kerneltest": "",
 	"internal/tunpeer":    "internal/kerneltest",
