@@ -13,8 +13,11 @@ import (
 // maySkip lists the files that may skip a test by themselves, and why. All
 // others prove what is missing: kerneltest.SkipProved, NeedProgram and Require….
 var maySkip = map[string]string{
+	"internal/explore/document_test.go":  "explores less with the race detector, and has other counts then",
+	"internal/explore/proof_test.go":     "explores less with the race detector, and not every end then",
 	"internal/kerneltest/require.go":     "is how the others skip",
 	"internal/lockdown/lockdown_test.go": "would lock this kernel down until it stops",
+	"internal/probe/ends_test.go":        "sets a limit of the whole machine, which it does in guests alone",
 	"internal/vmrun/boot_test.go":        "boots machines, only when asked to",
 	"internal/tui/pty_test.go":           "needs a terminal, which go test takes away from packages",
 }
