@@ -49,6 +49,9 @@ var entries = sync.OnceValue(func() []Entry {
 	for i := range timeWaitEnds {
 		all = append(all, timeWaitEntry(TimeWaitEnd(i)))
 	}
+	for p := PairNothing + 1; p < numPairings; p++ {
+		all = append(all, pairEntry(p))
+	}
 	all = append(all, fieldEntries...)
 	return append(all, wordEntries...)
 })
@@ -110,6 +113,19 @@ func endingEntry(i int) Entry {
 		text += "It is read from what did not happen, so it is unjudged where events were lost.\n"
 	}
 	return Entry{KindRule, row.name, row.why, text, row.section, []string{row.reason.String()}}
+}
+
+// pairEntry explains a rule about both ends of a connection.
+func pairEntry(p Pairing) Entry {
+	row := &pairings[p]
+	text := fmt.Sprintf("Said of two ends that are both on this host; where it lasts for %d s, %s.\n", row.patience/1e9, row.verdict) + row.linux
+	var see []string
+	for s := State(1); s < NumStates; s++ {
+		if row.one.has(s) {
+			see = append(see, s.String())
+		}
+	}
+	return Entry{KindRule, row.rule, row.why, text, row.section, see}
 }
 
 // timeWaitEntry explains the rule of one end of a mini-socket.

@@ -52,7 +52,7 @@ func TestExplainKnowsEveryName(t *testing.T) {
 	}
 	names = append(names, "exact", "inherited", "unknown", "kernel") // owner.provenance
 	names = append(names, "ring", "nested", "table", "queue", "sink")
-	names = append(names, "syn", "synack", "fin", "data")
+	names = append(names, "syn", "synack", "fin", "data", "rto", "fast", "probe")
 	names = append(names, "held", "accept_queue", "unaccepted", "syn_queue", "syn_young")
 	for _, name := range names {
 		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "_", "-")} {

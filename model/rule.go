@@ -68,7 +68,7 @@ var seenRules = [numSeen]ruleInfo{
 		why: "Something was received behind the peer's FIN, which is the last that it sends."},
 }
 
-// rules is every rule: those above, the edges, the endings.
+// rules is every rule: those above, the edges, the endings, the pairings.
 var rules = func() []ruleInfo {
 	all := append([]ruleInfo(nil), seenRules[:]...)
 	for i := range edges {
@@ -79,6 +79,9 @@ var rules = func() []ruleInfo {
 	}
 	for i := range timeWaitEnds {
 		all = append(all, ruleInfo{timeWaitEnds[i].rule, timeWaitEnds[i].why, timeWaitEnds[i].section})
+	}
+	for i := PairNothing + 1; i < numPairings; i++ {
+		all = append(all, ruleInfo{pairings[i].rule, pairings[i].why, pairings[i].section})
 	}
 	return all
 }()
@@ -91,6 +94,9 @@ func endingRule(i int) Rule { return numSeen + Rule(len(edges)+i) }
 
 // timeWaitRule returns the rule of the i-th way to end TIME_WAIT, from 0.
 func timeWaitRule(i int) Rule { return endingRule(len(endings) + i) }
+
+// pairRule returns the rule of a pairing that says something.
+func pairRule(p Pairing) Rule { return timeWaitRule(len(timeWaitEnds)) + Rule(p-1) }
 
 func (r Rule) info() *ruleInfo {
 	if int(r) < len(rules) {

@@ -163,7 +163,7 @@ func (t *waitsTeller) once(ctx context.Context) error {
 	t.filter.Self = uint32(os.Getpid())
 	t.ask()
 	c := waits.New(t.options)
-	sift := &sifted{filter: t.filter, to: c}
+	sift := &sifted{filter: t.filter, to: c, others: c}
 	if t.options.By == waits.ByContainer || t.filter.AsksProcess() {
 		sift.owners = &owners{resolver: cgroup.NewResolver(cgroup.Options{}), await: true}
 	}
@@ -191,6 +191,7 @@ type sifted struct {
 	filter *filter.Filter
 	owners *owners
 	to     track.Sink
+	others interface{ Other(*track.Observation) } // takes the rest, nil if nobody does
 }
 
 // Observe implements track.Sink.
@@ -203,6 +204,8 @@ func (s *sifted) Observe(o *track.Observation) {
 	}
 	if o.Event.To == model.Listen || s.filter.Match(o) {
 		s.to.Observe(o)
+	} else if s.others != nil {
+		s.others.Other(o)
 	}
 }
 
@@ -218,7 +221,7 @@ func (t *waitsTeller) replay(ctx context.Context) error {
 	table := track.New(track.Options{Replay: true}, &end)
 	err = replayError(s, watch.New(s.source, table, nil).Run())
 	c := waits.New(t.options)
-	sift := &sifted{filter: t.filter, to: c}
+	sift := &sifted{filter: t.filter, to: c, others: c}
 	table.Inventory(end.time, withListen{end.listen, sift})
 	end.list(sift)
 	err = errors.Join(err, t.write(c.Report(end.time)))
@@ -283,7 +286,7 @@ func (t *waitsTeller) tell(ctx context.Context, w *watch.Watch, owners *owners, 
 		if err != nil {
 			return nil // the stream is about to end
 		}
-		sift := sifted{filter: t.filter, owners: owners, to: c}
+		sift := sifted{filter: t.filter, owners: owners, to: c, others: c}
 		for i := range there {
 			sift.Observe(&there[i])
 		}

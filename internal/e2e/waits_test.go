@@ -85,6 +85,16 @@ type waitGroup struct {
 		Count  int
 		Frames []string
 	}
+	Other *otherEnd `json:"other_end"`
+}
+
+// otherEnd is what waits tells of a socket's other end.
+type otherEnd struct {
+	Count                     int
+	State, Verdict, Rule, Why string
+	Netns                     uint32
+	Owner                     struct{ PID uint32 }
+	Example                   struct{ FD *int }
 }
 
 // waitsOnce runs waits over some namespaces.

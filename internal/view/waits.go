@@ -14,6 +14,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/internal/cgroup"
 	"github.com/tcpwatch/tcpwatch/internal/printable"
 	"github.com/tcpwatch/tcpwatch/internal/waits"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 // Waits writes Reports of what waits as text.
@@ -61,14 +62,29 @@ func (v *Waits) part(b *strings.Builder, p *waits.Part) {
 	for i := range p.Groups {
 		rows = append(rows, v.group(&p.Groups[i]))
 	}
-	v.table(b, []string{"COUNT", "OWNER", "WHERE", "OLDEST", "MEDIAN", "LAST MIN", "PER MIN", "UNREAD", "SENT AGAIN", "FDS", "EXAMPLE"}, rows)
+	v.table(b, []string{"COUNT", "OWNER", "WHERE", "OLDEST", "MEDIAN", "LAST MIN", "PER MIN", "UNREAD", "SENT AGAIN", "FDS", "OTHER END", "EXAMPLE"}, rows)
 	if p.Section == waits.CloseWait || p.Section == waits.Held {
 		v.leaks(b, p)
 	}
+	v.paired(b, p)
 	if p.More > 0 {
 		fmt.Fprintf(b, "  … and %s in %s more: --top shows them\n", counted(p.Rest, "socket"), counted(p.More, "group"))
 	}
 	v.advice(b, p.Advice)
+}
+
+// paired says what both ends together are, once for each rule, where that is more than
+// normal.
+func (v *Waits) paired(b *strings.Builder, p *waits.Part) {
+	told := map[model.Rule]bool{}
+	for i := range p.Groups {
+		o := &p.Groups[i].Other
+		if o.Count == 0 || o.Verdict <= model.Normal || told[o.Rule] {
+			continue
+		}
+		told[o.Rule] = true
+		fmt.Fprintf(b, "  %s: %s\n", v.Style.Verdict(o.Verdict), o.Rule.Why())
+	}
 }
 
 func (v *Waits) advice(b *strings.Builder, text string) {
@@ -108,8 +124,37 @@ func (v *Waits) columns(g *waits.Group, age func(int64) string) []string {
 		again = strconv.FormatUint(g.Again, 10)
 	}
 	return []string{
-		strconv.Itoa(g.Count), v.owner(g), v.where(&g.Key), age(g.Oldest), age(g.Median), newer, signed(g.Rate), unread, again, fds(g, v.mostFDs()),
+		strconv.Itoa(g.Count), v.owner(g), v.where(&g.Key), age(g.Oldest), age(g.Median), newer, signed(g.Rate), unread, again, fds(g, v.mostFDs()), v.other(g),
 	}
+}
+
+// other names the other ends that this host has: of the one that has lasted longest.
+func (v *Waits) other(g *waits.Group) string {
+	o := &g.Other
+	switch {
+	case o.Count == 0:
+		return "-"
+	case o.Gone:
+		return "gone"
+	}
+	text := o.State.String() + " of " + Owner(&events.Owner{PID: o.PID, Comm: o.Comm, Provenance: o.From})
+	if o.Example.FD >= 0 {
+		text += " fd " + strconv.Itoa(int(o.Example.FD))
+	}
+	if o.Example.Age >= 0 {
+		least := ""
+		if o.Example.AtLeast {
+			least = "≥ "
+		}
+		text += ", " + least + Duration(o.Example.Age)
+	}
+	if s := v.space(o.Netns); s != "" && o.Netns != g.Key.Netns {
+		text += ", " + s
+	}
+	if o.Count < g.Count {
+		text += fmt.Sprintf(" (of %d)", o.Count)
+	}
+	return text
 }
 
 // mostFDs is how many descriptors of a group are listed.
@@ -296,7 +341,7 @@ func (v *Waits) ports(b *strings.Builder, r *waits.Report) {
 }
 
 // dispensable are the columns that a narrow screen does without, the first first.
-var dispensable = []string{"EXAMPLE", "MEDIAN", "SENT AGAIN", "UNREAD", "NETNS OVERFLOWS", "REUSABLE", "FAILED", "FDS", "LAST MIN", "TIME_WAIT"}
+var dispensable = []string{"EXAMPLE", "MEDIAN", "SENT AGAIN", "UNREAD", "NETNS OVERFLOWS", "REUSABLE", "FAILED", "FDS", "LAST MIN", "TIME_WAIT", "OTHER END"}
 
 // fit leaves out what no row has, and of the rest what the screen has no room for.
 func (v *Waits) fit(header []string, rows [][]string) ([]string, [][]string) {

@@ -34,6 +34,9 @@ var advice = [NumSections]func(*Report, *Part) string{
 		return fmt.Sprintf("Orphans and mini-sockets end by themselves (tcp_fin_timeout is %v here); what a process holds waits for the peer, or for close().",
 			time.Duration(s.FinTimeout))
 	},
+	HalfOpen: func(*Report, *Part) string {
+		return "Nothing tells these ends before they send something: SO_KEEPALIVE or TCP_USER_TIMEOUT would. Where the other end is in SYN_RECV, its listener's accept queue is full."
+	},
 	SynSent: func(r *Report, p *Part) string {
 		if s := r.settingsOf(p); s != nil {
 			return fmt.Sprintf("The peer, or a firewall before it, drops the SYNs; connect() gives up after %d retries (tcp_syn_retries).", s.SYNRetries)

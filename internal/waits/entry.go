@@ -34,6 +34,12 @@ type entry struct {
 	provenance   events.Provenance
 	note         events.Note
 	atLeast      bool // age is a lower bound
+
+	quiet    int64  // ns since a segment last came, -1 if not known
+	iss, irs uint32 // of a full socket; iss may be the number before (see numbers)
+	sndNxt   uint32
+	rcvNxt   uint32
+	sndUna   uint32
 }
 
 // timeWaitLen is how long a mini-socket waits in TIME_WAIT, in ns (TCP_TIMEWAIT_LEN,
@@ -64,6 +70,7 @@ func entryOf(o *track.Observation) entry {
 	e.age, e.atLeast = ageOf(o)
 	a := ev.Ages()
 	e.received, e.sent = a.Received, a.Sent
+	e.numbers(ev)
 	return e
 }
 

@@ -73,6 +73,9 @@ type Group struct {
 	Stacked   int
 	Frames    []string // of Stack, where somebody named them
 
+	// Other is what the other ends are of those that this host has.
+	Other Other
+
 	ages   []int64
 	stacks map[Stack]tally
 }

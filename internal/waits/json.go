@@ -59,6 +59,20 @@ type groupJSON struct {
 	Holding int         `json:"fd_count,omitempty"`
 	Example exampleJSON `json:"example"`
 	Stack   *stackJSON  `json:"stack,omitempty"`
+	Other   *otherJSON  `json:"other_end,omitempty"`
+}
+
+// otherJSON is the other end that has lasted longest.
+type otherJSON struct {
+	Count   int          `json:"count"` // sockets whose other end is on this host and says something
+	State   string       `json:"state"` // none: it is gone
+	Netns   uint32       `json:"netns,omitempty"`
+	Owner   *ownerJSON   `json:"owner,omitempty"`
+	Lasting int64        `json:"lasting_ns"`
+	Verdict string       `json:"verdict"`
+	Rule    string       `json:"rule"`
+	Why     string       `json:"why"`
+	Example *exampleJSON `json:"example,omitempty"`
 }
 
 type stackJSON struct {
@@ -176,31 +190,50 @@ func (g *Group) json() groupJSON {
 	out := groupJSON{
 		Netns: k.Netns, Owner: ownerOf(k.PID, &k.Comm, k.Provenance, k.Container), Kind: k.Kind.String(), Lport: k.Lport, Rport: k.Rport,
 		Count: g.Count, Dated: g.Ages, AtLeast: g.AtLeast, Newer: g.Newer, Rate: measured(g.Rate), Unread: g.Unread,
-		Again: g.Again, FDs: g.FDs, Holding: g.Holding, Example: exampleJSON{
-			Laddr: address(x.Family, &x.Local), Lport: x.Lport, Raddr: address(x.Family, &x.Remote), Rport: x.Rport,
-		},
+		Again: g.Again, FDs: g.FDs, Holding: g.Holding, Example: x.json(),
 	}
-	if x.Cookie != 0 {
-		out.Example.Cookie = strconv.FormatUint(x.Cookie, 16)
-	}
-	if x.Age >= 0 {
-		out.Example.Age, out.Example.AtLeast = &x.Age, x.AtLeast
-	}
-	if x.Received >= 0 {
-		out.Example.Received = &x.Received
-	}
-	if x.Sent >= 0 {
-		out.Example.Sent = &x.Sent
-	}
-	out.Example.FD, out.Example.Holders, out.Example.History = fdJSON(x.FD), holdersJSON(x.Holders), historyJSON(x.History)
 	if g.Frames != nil {
 		out.Stack = &stackJSON{g.Stacked, g.Frames}
 	}
+	out.Other = g.Other.json()
 	if k.Family != 0 {
 		out.Raddr = address(k.Family, &k.Raddr)
 	}
 	if g.Ages > 0 {
 		out.Oldest, out.Median = &g.Oldest, &g.Median
+	}
+	return out
+}
+
+func (x *Example) json() exampleJSON {
+	out := exampleJSON{
+		Laddr: address(x.Family, &x.Local), Lport: x.Lport, Raddr: address(x.Family, &x.Remote), Rport: x.Rport,
+		FD: fdJSON(x.FD), Holders: holdersJSON(x.Holders), History: historyJSON(x.History),
+	}
+	if x.Cookie != 0 {
+		out.Cookie = strconv.FormatUint(x.Cookie, 16)
+	}
+	if x.Age >= 0 {
+		out.Age, out.AtLeast = &x.Age, x.AtLeast
+	}
+	if x.Received >= 0 {
+		out.Received = &x.Received
+	}
+	if x.Sent >= 0 {
+		out.Sent = &x.Sent
+	}
+	return out
+}
+
+// json returns nil where no other end says anything.
+func (o *Other) json() *otherJSON {
+	if o.Count == 0 {
+		return nil
+	}
+	out := &otherJSON{Count: o.Count, State: "none", Lasting: o.Lasting, Verdict: o.Verdict.String(), Rule: o.Rule.String(), Why: o.Rule.Why()}
+	if !o.Gone {
+		owner, example := ownerOf(o.PID, &o.Comm, o.From, ""), o.Example.json()
+		out.State, out.Netns, out.Owner, out.Example = o.State.String(), o.Netns, &owner, &example
 	}
 	return out
 }

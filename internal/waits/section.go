@@ -12,6 +12,7 @@ const (
 	CloseWait Section = iota // the peer has closed, this side has not
 	Held                     // ended, and a process still holds a descriptor
 	FinWait2                 // this side has closed, the peer has not
+	HalfOpen                 // established, and the other end, of this host, is not
 	SynSent                  // nobody has answered yet
 	SynRecv                  // half-open: the handshake's last ACK is awaited
 	TimeWait                 // closed in order, by this side first
@@ -23,6 +24,7 @@ var sections = [NumSections]struct{ name, title, meaning string }{
 	CloseWait: {"close_wait", "CLOSE_WAIT", "the peer has closed, the process here has not"},
 	Held:      {"held", "CLOSE, held", "ended, and a process still holds a descriptor: ss does not show these"},
 	FinWait2:  {"fin_wait2", "FIN_WAIT2", "this side has closed, the peer has not"},
+	HalfOpen:  {"half_open", "ESTABLISHED, half-open", "the other end, which was on this host, is gone or not established"},
 	SynSent:   {"syn_sent", "SYN_SENT", "nobody has answered yet"},
 	SynRecv:   {"syn_recv", "SYN_RECV", "half-open: the last ACK of the handshake is awaited"},
 	TimeWait:  {"time_wait", "TIME_WAIT", "this side closed first; normal, for a minute each"},

@@ -28,6 +28,7 @@ type Options struct {
 type Collector struct {
 	options   Options
 	chunks    [][]entry // all of chunkSize, but for the last
+	unasked   []entry   // other ends that the user did not ask for
 	listening map[door]*Listener
 	order     []*Listener
 }
@@ -53,6 +54,14 @@ func (c *Collector) Observe(o *track.Observation) {
 		c.listens(o)
 	default:
 		c.keep(entryOf(o))
+	}
+}
+
+// Other takes a socket that the user did not ask for: the other end of one that he
+// did ask for may be it.
+func (c *Collector) Other(o *track.Observation) {
+	if o.Event.Kind == events.Inventory && o.Event.To != model.Listen && o.Event.To != model.TimeWait {
+		c.unasked = append(c.unasked, entryOf(o))
 	}
 }
 
@@ -101,6 +110,7 @@ func (c *Collector) Report(time uint64) *Report {
 	groups := map[groupKey]*Group{}
 	ports := ports{}
 	spaces := c.spaces()
+	others := c.otherEnds()
 	for e := range c.all {
 		if s := spaces[e.netns].Settings; s != nil && kindOf(e) == KindMini && e.age < 0 {
 			e.age = max(0, s.FinTimeout-e.remaining)
@@ -111,6 +121,10 @@ func (c *Collector) Report(time uint64) *Report {
 			ports.add(e)
 		}
 		section, ok := sectionOf(e)
+		other := others.of(e)
+		if other.oneSided() {
+			section, ok = HalfOpen, true
+		}
 		if !ok {
 			continue
 		}
@@ -121,6 +135,7 @@ func (c *Collector) Report(time uint64) *Report {
 			groups[k] = g
 		}
 		g.add(e)
+		g.meets(&other)
 	}
 	r.Pressure = ports.pressure(spaces, c.listening)
 	c.lessBound(r.Pressure, spaces)
