@@ -14,25 +14,53 @@ static __always_inline void date_row(struct event *e)
 
 /* Notes the function that tells a mini-socket's timer, for where /proc/kallsyms
  * hides it. It is 0 in one that is being killed (timer_shutdown_sync, 6.2). */
-static __always_inline void learn_handler(struct tcp_timewait_sock *tw)
+static __always_inline void learn_handler(__u64 function)
 {
-	__u64 function = (__u64)tw->tw_sk.tw_timer.function;
-
 	if (function && function != tw_handler)
 		tw_handler = function;
-}
-
-/* The iterator holds on to some sockets at a time: a mini-socket may have ended before
- * its turn comes. To be asked once the row is dated. */
-static __always_inline bool mini_ended(struct tcp_timewait_sock *tw)
-{
-	return !tw->tw_sk.tw_timer.entry.pprev;
 }
 
 static __always_inline void write_row(struct bpf_iter_meta *meta, struct event *e)
 {
 	date_row(e);
 	bpf_seq_write(meta->seq, e, sizeof(*e));
+}
+
+/*
+ * The kernel's helpers tell a mini-socket and a request by the address of their
+ * protocol, and do not know those below an MPTCP listener, whose protocol is a copy of
+ * TCP's: the iterator meets TCP's only, so the state tells them.
+ */
+static __always_inline bool fill_unknown(struct event *e, struct sock_common *skc)
+{
+	__u8 state = skc->skc_state;
+
+	if (!may_read_memory)
+		return false;
+	if (state == TCP_NEW_SYN_RECV) {
+		peek_request(e, (void *)skc);
+		return true;
+	}
+	if (state != TCP_TIME_WAIT)
+		return false;
+	struct tcp_timewait_sock *tw = (void *)skc;
+	__s64 left = peek(tw, tw_sk.tw_timer.expires) - bpf_jiffies64();
+	peek_timewait(e, tw);
+	e->old_state = peek(tw, tw_sk.tw_substate);
+	e->extra = left > 0 ? left * tick_ns : 0;
+	learn_handler((__u64)peek(tw, tw_sk.tw_timer.function));
+	return true;
+}
+
+/* The iterator holds on to some sockets at a time: a mini-socket may have ended before
+ * its turn comes. To be asked once the row is dated; tw is 0 unless the kernel's helper
+ * knows it. */
+static __always_inline bool mini_ended(struct event *e, struct sock_common *skc, struct tcp_timewait_sock *tw)
+{
+	if (tw)
+		return !tw->tw_sk.tw_timer.entry.pprev;
+	struct tcp_timewait_sock *unknown = (void *)skc;
+	return e->state == TCP_TIME_WAIT && may_read_memory && !peek(unknown, tw_sk.tw_timer.entry.pprev);
 }
 
 SEC("iter/tcp")
@@ -46,12 +74,12 @@ int inventory(struct bpf_iter__tcp *ctx)
 	struct tcp_timewait_sock *tw = bpf_skc_to_tcp_timewait_sock(skc);
 	if (tw) {
 		fill_timewait(&e, skc, tw);
-		learn_handler(tw);
+		learn_handler((__u64)tw->tw_sk.tw_timer.function);
 	} else {
 		struct tcp_request_sock *treq = bpf_skc_to_tcp_request_sock(skc);
 		if (treq) {
 			fill_request(&e, treq);
-		} else {
+		} else if (!fill_unknown(&e, skc)) {
 			struct tcp_sock *tp = bpf_skc_to_tcp_sock(skc);
 			if (!tp)
 				return 0;
@@ -67,7 +95,7 @@ int inventory(struct bpf_iter__tcp *ctx)
 	if (!e.cookie && has_cookie_helper)
 		e.cookie = bpf_get_socket_cookie(skc);
 	date_row(&e);
-	if (!tw || !mini_ended(tw))
+	if (!mini_ended(&e, skc, tw))
 		bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }

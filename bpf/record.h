@@ -252,27 +252,50 @@ static __always_inline void peek_addresses(struct event *e, struct sock_common *
 	}
 }
 
-/* A mini-socket around its timer, by a pointer that the verifier does not follow. */
-static __always_inline void peek_timewait(struct event *e, struct tcp_timewait_sock *tw)
+/* What fill_common fills, by a pointer that the verifier does not follow. */
+static __always_inline void peek_common(struct event *e, struct sock_common *skc)
 {
-	struct sock_common *skc = &tw->tw_sk.__tw_common;
 	struct net *net = peek(skc, skc_net.net);
 
-	clear_sock(e);
-	e->time = bpf_ktime_get_boot_ns();
-	e->sk = (__u64)tw;
+	e->sk = (__u64)skc;
 	e->cookie = peek(skc, skc_cookie.counter);
 	e->netns = peek(net, ns.inum);
 	e->netns_cookie = field_exists(struct net, net_cookie) ? peek(net, net_cookie) : 0;
+	e->dport = swap16(peek(skc, skc_dport));
 	e->family = peek(skc, skc_family);
 	clear16(e->saddr);
 	clear16(e->daddr);
 	peek_addresses(e, skc);
+}
+
+/* A mini-socket, likewise: around its timer, or below an MPTCP listener. */
+static __always_inline void peek_timewait(struct event *e, struct tcp_timewait_sock *tw)
+{
+	struct sock_common *skc = &tw->tw_sk.__tw_common;
+
+	clear_sock(e);
+	e->time = bpf_ktime_get_boot_ns();
+	peek_common(e, skc);
 	e->sport = swap16(peek(tw, tw_sk.tw_sport));
-	e->dport = swap16(peek(skc, skc_dport));
 	e->state = TCP_TIME_WAIT;
 	e->snd_nxt = peek(skc, skc_tw_snd_nxt);
 	e->rcv_nxt = peek(skc, skc_tw_rcv_nxt);
+}
+
+/* A request socket, likewise; e is zero. */
+static __always_inline void peek_request(struct event *e, struct tcp_request_sock *treq)
+{
+	__u64 sent = peek(treq, snt_synack);
+	__s64 age = bpf_ktime_get_ns() - sent * 1000;
+
+	peek_common(e, &treq->req.req.__req_common);
+	e->sport = peek(treq, req.req.__req_common.skc_num);
+	e->state = TCP_NEW_SYN_RECV;
+	e->extra = (__u64)peek(treq, req.req.__req_common.skc_listener);
+	e->bytes_acked = sent && age > 0 ? age : 0;
+	e->snd_nxt = peek(treq, snt_isn);
+	e->rcv_nxt = peek(treq, rcv_isn);
+	e->count = peek(treq, req.req.num_retrans);
 }
 
 /* A held socket behind a pointer that the verifier does not follow; e is zero but

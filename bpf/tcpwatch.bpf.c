@@ -288,9 +288,15 @@ int synack(__u64 *ctx)
 	struct tcp_request_sock *treq = bpf_skc_to_tcp_request_sock(req);
 	if (treq) {
 		fill_common(e, &treq->req.req.__req_common, &treq->req.req.__req_common);
+		e->extra = treq->snt_isn | (__u64)treq->rcv_isn << 32;
+	} else if (may_read_memory) { /* below an MPTCP listener: see fill_unknown */
+		struct tcp_request_sock *unknown = (void *)req;
+		peek_common(e, &unknown->req.req.__req_common);
+		e->extra = peek(unknown, snt_isn) | (__u64)peek(unknown, rcv_isn) << 32;
+	}
+	if (treq || may_read_memory) {
 		e->sk = (__u64)sk;
 		e->state = req->__req_common.skc_state;
-		e->extra = treq->snt_isn | (__u64)treq->rcv_isn << 32;
 		e->count = add_one(req->num_retrans); /* the kernel counts this one after */
 	}
 	submit(e);
