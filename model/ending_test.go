@@ -297,7 +297,7 @@ func TestCloseReasonsRoundTrip(t *testing.T) {
 	}
 	for end, want := range map[TimeWaitEnd]Verdict{
 		TWUnknown: Unjudged, TWExpired: Normal, TWReused: Normal, TWAssassinated: Abnormal,
-		TWKilled: Abnormal, TWNetnsGone: Normal, TWOverflow: Abnormal,
+		TWKilled: Abnormal, TWNetnsGone: Normal, TWOverflow: Abnormal, TWData: Abnormal,
 	} {
 		if j := end.Judge(); j.Verdict != want {
 			t.Errorf("%s: %s, want %s", end, j.Verdict, want)

@@ -19,6 +19,10 @@ var wordEntries = []Entry{
 		Summary: "Too many mini-sockets: none was made.",
 		Text: `There were net.ipv4.tcp_max_tw_buckets of them already, so the connection ended without TIME_WAIT. Raise the limit; each one costs a few hundred bytes.
 `, See: []string{"TIME_WAIT", "time-wait-overflow"}},
+	{Kind: KindTimeWaitEnd, Name: "data_after_close", Section: "RFC 9293 3.6.1",
+		Summary: "In FIN_WAIT2 data came in place of the peer's FIN.",
+		Text: `Nobody here could read it any more: this end had closed without waiting for the peer. The peer was answered with an RST, and may have lost what it was about to send.
+`, See: []string{"FIN_WAIT2", "time-wait-data-after-close", "end-data-after-close"}},
 
 	{Kind: KindCloser, Name: "local",
 		Summary: "An application of this host ended the connection.",

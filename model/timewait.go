@@ -11,6 +11,7 @@ const (
 	TWKilled                          // ss -K, bpf_sock_destroy
 	TWNetnsGone                       // its network namespace was removed
 	TWOverflow                        // there were too many: none was made
+	TWData                            // in FIN_WAIT2: the peer sent data in place of its FIN
 	NumTimeWaitEnds
 )
 
@@ -43,6 +44,9 @@ var timeWaitEnds = [NumTimeWaitEnds]struct {
 	TWOverflow: {"overflow", "time-wait-overflow", "tcp_time_wait, Linux 5.8",
 		"TIME_WAIT left out: there were more mini-sockets than net.ipv4.tcp_max_tw_buckets allows, so none was made.",
 		"The connection ended in order, but late segments of it may reach a new one. The kernel counts it (nstat: TCPTimeWaitOverflow). Raise the limit; each mini-socket costs a few hundred bytes.\n", Abnormal},
+	TWData: {"data_after_close", "time-wait-data-after-close", "RFC 9293 3.6.1; tcp_timewait_state_process, Linux 5.8",
+		"FIN_WAIT2 cut short: the peer sent data that nobody here could read any more, and was answered with an RST.",
+		"The application had closed, and the mini-socket waited for the peer's FIN alone: any other new segment ends it. A full socket that ends so is reset_by_local_other (end-data-after-close).\n", Abnormal},
 }
 
 // String returns the name in the public contract.

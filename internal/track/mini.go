@@ -372,6 +372,8 @@ func endOf(cause events.Cause) model.TimeWaitEnd {
 		return model.TWKilled
 	case events.CauseNetns:
 		return model.TWNetnsGone
+	case events.CauseData:
+		return model.TWData
 	}
 	return model.TWUnknown
 }

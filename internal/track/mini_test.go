@@ -85,7 +85,7 @@ func TestTimeWaitEnds(t *testing.T) {
 		"ss -K":          {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseAbort)) }, model.TWKilled, false},
 		"namespace gone": {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseNetns)) }, model.TWNetnsGone, false},
 		"no evidence":    {func(_ *script, k *socket) { k.mini(events.TWCancel) }, model.TWUnknown, false},
-		"data":           {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseData)) }, model.TWUnknown, false},
+		"data":           {func(_ *script, k *socket) { k.mini(events.TWCancel, cause(events.CauseData)) }, model.TWData, false},
 		"the timer is set again": {func(s *script, k *socket) {
 			k.mini(events.TWCancel).mini(events.TWStart)
 			s.now += miniLife
