@@ -11,11 +11,13 @@ import (
 
 // The tracepoints that a Witness can record. SetState it always does.
 const (
-	SetState      = "sock/inet_sock_set_state"
-	DestroySock   = "tcp/tcp_destroy_sock"
-	SendReset     = "tcp/tcp_send_reset"
-	ReceiveReset  = "tcp/tcp_receive_reset"
-	RetransmitSkb = "tcp/tcp_retransmit_skb"
+	SetState         = "sock/inet_sock_set_state"
+	DestroySock      = "tcp/tcp_destroy_sock"
+	SendReset        = "tcp/tcp_send_reset"
+	ReceiveReset     = "tcp/tcp_receive_reset"
+	RetransmitSkb    = "tcp/tcp_retransmit_skb"
+	RetransmitSynack = "tcp/tcp_retransmit_synack"
+	TimerExpire      = "timer/timer_expire_entry"
 )
 
 // Event is one record of a tracepoint. A value that the tracepoint does not

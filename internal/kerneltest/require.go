@@ -45,6 +45,14 @@ func NeedProgram(t testing.TB, name string) {
 	}
 }
 
+// NeedPackage is NeedProgram of a program that comes with a package of Debian's.
+func NeedPackage(t testing.TB, name, pkg string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		skip(t, "needs the program "+name+": apt-get install "+pkg)
+	}
+}
+
 // TunDevice is where TUN interfaces are made.
 const TunDevice = "/dev/net/tun"
 

@@ -28,6 +28,8 @@ type WitnessOptions struct {
 	Filter string
 	// Also lists further tracepoints, recorded without a filter: DestroySock, …
 	Also []string
+	// Only names further tracepoints with a filter of each over its own fields.
+	Only map[string]string
 	// Drain is how often to empty the kernel's buffers meanwhile, so that they
 	// need not hold everything: a busy neighbour fills them too. 0 is every 20 ms
 	// with the default buffer, and with one of the test's own size only when the
@@ -113,6 +115,11 @@ func (w *Witness) start(o WitnessOptions) error {
 	}
 	for _, name := range o.Also {
 		if err := w.enable(name, ""); err != nil {
+			return err
+		}
+	}
+	for name, filter := range o.Only {
+		if err := w.enable(name, filter); err != nil {
 			return err
 		}
 	}
