@@ -87,7 +87,11 @@ var formulas = []formula{
 	{"TWRecycled", "of `time_wait` lines with `reused` some: the others made way for a SYN", func(a *account) (int, int) { return 0, a.minis["reused"] }},
 	{miniResets, "`time_wait` lines with `data_after_close`", func(a *account) (int, int) { return exactly(a.minis["data_after_close"]) }},
 	{"OutRsts", "`reset` lines with `sent`, and those of no full socket, as the kernel's own tracing tells them", func(a *account) (int, int) {
-		return exactly(a.resets + a.homeless)
+		n := a.resets
+		for _, times := range a.homeless {
+			n += times
+		}
+		return exactly(n)
 	}},
 }
 
@@ -142,7 +146,7 @@ func (a *account) wrong() (all []string) {
 			all = append(all, fmt.Sprintf("%s: %s by the lives, and the kernel counts %d", c.counters, c.bounds(), c.kernel))
 		}
 	}
-	if senders := a.unexplained(a.unnamed); len(senders) > a.slack() {
+	if senders := a.unexplained(a.homeless); len(senders) > a.slack() {
 		all = append(all, fmt.Sprintf("%d were ended by an RST that nobody sent: %v", len(senders), senders))
 	}
 	return all

@@ -42,7 +42,7 @@ func startWitness(t *testing.T) *witness {
 		Filter: filter,
 		Also:   []string{kerneltest.RetransmitSkb, kerneltest.RetransmitSynack},
 		Only: map[string]string{
-			kerneltest.SendReset:   "state == 0 || state == 6 || state == 10 || state == 12 || " + filter, // no socket, TIME_WAIT, LISTEN, NEW_SYN_RECV
+			kerneltest.SendReset:   "state == 0 || state == 6 || state == 12 || " + filter, // no socket, TIME_WAIT, NEW_SYN_RECV
 			kerneltest.TimerExpire: fmt.Sprintf("function == %#x && (%s)", addressOf(t, "tw_timer_handler"), filter),
 		},
 	})
@@ -94,8 +94,7 @@ func threadsOf1(t *testing.T) map[int]string {
 
 // testimony is what the witness adds to the books.
 type testimony struct {
-	unnamed  map[tuple]int      // RSTs by the tuple of who sent them, of no connection's full socket
-	homeless int                // how many of these tcpwatch does not tell of: it does of a listener's
+	homeless map[tuple]int      // RSTs by the tuple of who sent them, of no full socket
 	ofMinis  int                // how many of these mini-sockets sent
 	again    int                // retransmits
 	hidden   []kerneltest.Event // which tcpwatch cannot have seen
@@ -105,7 +104,7 @@ type testimony struct {
 func (w *witness) testify(t *testing.T) testimony {
 	t.Helper()
 	of1 := threadsOf1(t)
-	y := testimony{unnamed: map[tuple]int{}}
+	y := testimony{homeless: map[tuple]int{}}
 	for _, e := range w.Events() {
 		if int64(e.Time) < w.from || e.Name != kerneltest.TimerExpire && !here(e.Saddr) && !here(e.Daddr) {
 			continue
@@ -116,11 +115,8 @@ func (w *witness) testify(t *testing.T) testimony {
 			hidden = err != nil
 		}
 		switch {
-		case isUnnamed(&e):
-			y.unnamed[tupleOf(&e)]++
-			if e.State != "LISTEN" {
-				y.homeless++
-			}
+		case isHomeless(&e):
+			y.homeless[tupleOf(&e)]++
 			if e.State == "TIME_WAIT" {
 				y.ofMinis++
 			}
@@ -150,9 +146,9 @@ func (y *testimony) sentAgain(syn bool) (n int) {
 	return n
 }
 
-// isUnnamed reports whether an RST is of no connection's full socket.
-func isUnnamed(e *kerneltest.Event) bool {
-	return e.Name == kerneltest.SendReset && slices.Contains([]string{"", "TIME_WAIT", "LISTEN", "NEW_SYN_RECV"}, e.State)
+// isHomeless reports whether an RST is of no full socket.
+func isHomeless(e *kerneltest.Event) bool {
+	return e.Name == kerneltest.SendReset && slices.Contains([]string{"", "TIME_WAIT", "NEW_SYN_RECV"}, e.State)
 }
 
 func isRetransmit(e *kerneltest.Event) bool {

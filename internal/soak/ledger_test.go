@@ -1,6 +1,8 @@
 package soak
 
 import (
+	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -52,7 +54,11 @@ func (g *ledger) add(l *line) {
 	case "reset":
 		if l.Dir == "sent" {
 			g.resets++
-			g.rsts[l.tuple()]++ // to nobody if it is a listener's
+			sender := l.tuple()
+			if l.Role == "listener" {
+				sender.remote = netip.AddrPort{}
+			}
+			g.rsts[sender]++
 		}
 	case "time_wait":
 		g.minis[l.End]++
@@ -118,11 +124,17 @@ func (g *ledger) sentAgain(failed string, kinds ...string) (n int) {
 }
 
 // unexplained returns who should have sent the RSTs that ended something, and did not:
-// no connection's socket, and none of unnamed.
-func (g *ledger) unexplained(unnamed map[tuple]int) (senders []tuple) {
+// no socket, and none of homeless. To whom a listener sent one, nobody tells.
+func (g *ledger) unexplained(homeless map[tuple]int) (senders []tuple) {
+	byListeners := maps.Clone(g.rsts)
 	for sender, lives := range g.reset {
-		for range lives - g.rsts[sender] - unnamed[sender] {
-			senders = append(senders, sender)
+		for range lives - g.rsts[sender] - homeless[sender] {
+			listener := tuple{local: sender.local}
+			if byListeners[listener] == 0 {
+				senders = append(senders, sender)
+			} else {
+				byListeners[listener]--
+			}
 		}
 	}
 	return senders

@@ -88,6 +88,7 @@ func (r *room) start(quit syscall.Signal, cmd *exec.Cmd) *program {
 	defer log.Close() // the program has its own
 	p.log = log.Name()
 	cmd.Stdout, cmd.Stderr = log, log
+	endWithTest(cmd, quit)
 	r.ns.Do(func() { err = cmd.Start() })
 	if err != nil {
 		r.t.Fatalf("start %v: %v", cmd.Args, err)
@@ -98,6 +99,14 @@ func (r *room) start(quit syscall.Signal, cmd *exec.Cmd) *program {
 	}()
 	r.t.Cleanup(func() { p.end() })
 	return p
+}
+
+// endWithTest has a program end also if the test is killed.
+func endWithTest(cmd *exec.Cmd, quit syscall.Signal) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = quit
 }
 
 // end ends the program by its pid.
@@ -168,6 +177,7 @@ func (r *room) runCommand(allowed []int, cmd *exec.Cmd) {
 	r.t.Helper()
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	endWithTest(cmd, syscall.SIGKILL)
 	var err error
 	r.ns.Do(func() { err = cmd.Start() })
 	if err != nil {

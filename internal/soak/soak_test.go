@@ -208,6 +208,6 @@ func (a *account) report() string {
 	for _, c := range a.counted() {
 		fmt.Fprintf(&b, "%-52s %18s %10d %6d\n", c.counters, c.bounds(), c.kernel, c.off())
 	}
-	fmt.Fprintf(&b, "%-52s %18d %10d %6d\n", "ended by an RST that nobody sent", 0, len(a.unexplained(a.unnamed)), len(a.unexplained(a.unnamed)))
+	fmt.Fprintf(&b, "%-52s %18d %10d %6d\n", "ended by an RST that nobody sent", 0, len(a.unexplained(a.homeless)), len(a.unexplained(a.homeless)))
 	return b.String()
 }

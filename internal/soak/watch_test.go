@@ -50,6 +50,7 @@ func startWatch(t *testing.T, ns *kerneltest.Netns, ports map[uint16]string) *wa
 		t.Fatal(err)
 	}
 	w.cmd.Stdout, w.cmd.Stderr = out, &w.stderr
+	endWithTest(w.cmd, syscall.SIGINT)
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
