@@ -66,9 +66,9 @@ var formulas = []formula{
 	{retransmits, "`retransmit` lines", func(a *account) (int, int) {
 		return exactly(a.ledger.sentAgain("") + a.ledger.sentAgain("failed") + a.testimony.sentAgain(false))
 	}},
-	{"RetransSegs", "`retransmit` lines of one segment each; of those with `err` some or none", func(a *account) (int, int) {
+	{"RetransSegs", "`retransmit` lines, those of kind `data` of one segment or two, as 64 KiB are on loopback; of those with `err` some or none", func(a *account) (int, int) {
 		n := a.ledger.sentAgain("") + a.testimony.sentAgain(false)
-		return n, n + a.ledger.sentAgain("failed")
+		return n, n + a.ledger.sentAgain("", "data") + a.ledger.sentAgain("failed")
 	}},
 	{"TCPSynRetrans", "the same of kind `syn` and `synack`", func(a *account) (int, int) {
 		n := a.ledger.sentAgain("", "syn", "synack") + a.testimony.sentAgain(true)
