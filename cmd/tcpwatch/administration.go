@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tcpwatch/tcpwatch/internal/diag"
+	"github.com/tcpwatch/tcpwatch/internal/nat"
 	"github.com/tcpwatch/tcpwatch/internal/netns"
 	"github.com/tcpwatch/tcpwatch/internal/waits"
 )
@@ -60,6 +61,21 @@ func (a *administration) bound(inum uint32) ([]uint16, bool) {
 	}
 	a.bounds[inum] = b
 	return b.ports, b.known
+}
+
+// nat implements waits.Options.NAT.
+func (a *administration) nat(inum uint32) (all []waits.Translation, known bool) {
+	if inum == 0 {
+		inum = a.own.Inum
+	}
+	err := a.in(inum, func() error {
+		found, err := nat.Read()
+		for _, t := range found {
+			all = append(all, waits.Translation{Opener: waits.End(t.Opener), Other: waits.End(t.Other)})
+		}
+		return err
+	})
+	return all, err == nil
 }
 
 // in runs f in a network namespace, if it can be entered.

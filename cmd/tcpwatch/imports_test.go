@@ -22,6 +22,7 @@ var mayImport = map[string]string{
 	"bpf":                "",
 	"internal/snmp":      "events model",
 	"internal/diag":      "",
+	"internal/nat":       "",
 	"internal/probe":     "bpf events model internal/diag internal/netns internal/snmp",
 	"internal/cgroup":    "events model",
 	"internal/track":     "events model",

@@ -122,7 +122,7 @@ type waitsTeller struct {
 // ask has settings read again: an administrator may have changed them.
 func (t *waitsTeller) ask() {
 	a := newAdministration()
-	t.options.Settings, t.options.Bound = a.settings, a.bound
+	t.options.Settings, t.options.Bound, t.options.NAT = a.settings, a.bound, a.nat
 }
 
 // write writes one Report in the form that was asked for.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -72,6 +73,41 @@ func TestWaitsNamesTheOtherEnd(t *testing.T) {
 				t.Errorf("the other end is %+v, want CLOSE_WAIT of %d, fd %d", other, os.Getpid(), fdOf(t, server))
 			}
 		})
+	}
+}
+
+// Where the server's address was translated, the ends do not have each other's: what
+// was tracked joins them, and the numbers prove it.
+func TestWaitsNamesTheOtherEndBehindNAT(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	kerneltest.LeakCheck(t)
+	kerneltest.NeedProgram(t, "nft")
+	ns := namedNetns(t)
+	_, port := listenWith(t, ns, netip.MustParseAddrPort("127.0.0.1:0"), 16)
+	for _, rule := range []string{
+		"add table ip nat", "add chain ip nat out { type nat hook output priority -100; }",
+		"add rule ip nat out ip daddr 127.0.0.9 tcp dport 9 dnat to 127.0.0.1:" + strconv.Itoa(int(port)),
+	} {
+		ns.Do(func() {
+			if out, err := exec.Command("nft", rule).CombinedOutput(); err != nil {
+				kerneltest.SkipProved(t, "this kernel translates no addresses", fmt.Errorf("nft %s: %w: %s", rule, err, out))
+			}
+		})
+	}
+	client := inNetns(ns, func() net.Conn {
+		c, err := net.DialTimeout("tcp", "127.0.0.9:9", 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}).(*net.TCPConn)
+	defer client.Close()
+	if err := client.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	other := awaitOther(t, "fin_wait2", "--rport", "9", "--netns", nameOf(ns))
+	if other.Rule != "pair-close-awaited" || other.State != "CLOSE_WAIT" {
+		t.Errorf("the other end is %+v, want CLOSE_WAIT, pair-close-awaited", other)
 	}
 }
 

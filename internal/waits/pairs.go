@@ -67,17 +67,25 @@ func tcpState(e *entry) model.State {
 	return e.state
 }
 
+// End is where a socket is, and to which it is connected.
+type End struct{ Local, Remote netip.AddrPort }
+
+// Translation is a connection whose ends do not have each other's addresses: of each
+// end what its socket has.
+type Translation struct{ Opener, Other End }
+
 // ends finds the other end of a socket. It indexes those in which somebody waits for
 // somebody: of the others most have an other end that is as it should be.
 type ends struct {
 	seed  maphash.Seed
 	index map[uint64][]*entry // by where they are, to which
+	nat   map[uint64][]End    // by one end, where the other is
 	alone map[*entry]bool     // on one address of a host, and nothing is at the other end
 }
 
 // otherEnds indexes the inventory.
 func (c *Collector) otherEnds() *ends {
-	x := &ends{seed: maphash.MakeSeed(), index: map[uint64][]*entry{}, alone: map[*entry]bool{}}
+	x := &ends{seed: maphash.MakeSeed(), index: map[uint64][]*entry{}, nat: map[uint64][]End{}, alone: map[*entry]bool{}}
 	wanted := map[uint64]*entry{} // by where the other end would be
 	both := func(yield func(*entry) bool) {
 		c.all(yield)
@@ -98,6 +106,7 @@ func (c *Collector) otherEnds() *ends {
 			x.alone[e] = true
 		}
 	}
+	c.translate(x)
 	if len(wanted) == 0 {
 		return x
 	}
@@ -128,6 +137,38 @@ func mayBeAlone(e *entry) bool {
 	return a == addr(e.family, &e.daddr) || a.IsLoopback() && addr(e.family, &e.daddr).IsLoopback()
 }
 
+// translate asks for what was translated, where somebody waits, and lets nobody be
+// alone whose other end may have another address.
+func (c *Collector) translate(x *ends) {
+	asked := map[uint32]bool{}
+	ask := func(netns uint32) (known bool) {
+		known, ok := asked[netns]
+		if ok || c.options.NAT == nil {
+			return known
+		}
+		all, known := c.options.NAT(netns)
+		asked[netns] = known
+		for _, t := range all {
+			a, b := x.keyOf(t.Opener.Local, t.Opener.Remote), x.keyOf(t.Other.Local, t.Other.Remote)
+			x.nat[a], x.nat[b] = append(x.nat[a], t.Other), append(x.nat[b], t.Opener)
+		}
+		return known
+	}
+	if len(x.index) > 0 {
+		ask(0)
+	}
+	for _, waiting := range x.index {
+		for _, e := range waiting {
+			ask(e.netns)
+		}
+	}
+	for e := range x.alone {
+		if !ask(e.netns) || len(x.nat[x.key(e, false)]) > 0 {
+			delete(x.alone, e)
+		}
+	}
+}
+
 // of returns what a socket and its other end say together.
 func (x *ends) of(e *entry) (m meeting) {
 	state := tcpState(e)
@@ -150,6 +191,26 @@ func (x *ends) of(e *entry) (m meeting) {
 			return m
 		}
 	}
+	return x.behindNAT(e, state)
+}
+
+// behindNAT looks for the other end where its address was translated. The numbers have
+// to prove it: a port may have been given to another since.
+func (x *ends) behindNAT(e *entry, state model.State) (m meeting) {
+	if len(x.nat) == 0 {
+		return m
+	}
+	for _, end := range x.nat[x.key(e, false)] {
+		for _, other := range x.index[x.keyOf(end.Local, end.Remote)] {
+			if !oneConnection(e, other) {
+				continue
+			}
+			m.other, m.lasting = other, min(e.lasting(), other.lasting())
+			if m.pairing, m.judgement = model.Pair(state, tcpState(other), false, true, false, m.lasting); m.pairing != model.PairNothing {
+				return m
+			}
+		}
+	}
 	return meeting{}
 }
 
@@ -169,16 +230,20 @@ func (e *entry) lasting() int64 {
 
 // key hashes where a socket is and to which it is connected, or the other way round.
 func (x *ends) key(e *entry, reverse bool) uint64 {
-	local, remote, lport, rport := &e.saddr, &e.daddr, e.lport, e.rport
+	local, remote := netip.AddrPortFrom(addr(e.family, &e.saddr), e.lport), netip.AddrPortFrom(addr(e.family, &e.daddr), e.rport)
 	if reverse {
-		local, remote, lport, rport = remote, local, rport, lport
+		local, remote = remote, local
 	}
+	return x.keyOf(local, remote)
+}
+
+func (x *ends) keyOf(local, remote netip.AddrPort) uint64 {
 	var b [36]byte
-	a := addr(e.family, local).As16()
-	copy(b[:], a[:])
-	a = addr(e.family, remote).As16()
-	copy(b[16:], a[:])
-	b[32], b[33], b[34], b[35] = byte(lport), byte(lport>>8), byte(rport), byte(rport>>8)
+	for i, end := range [...]netip.AddrPort{local, remote} {
+		a := end.Addr().As16()
+		copy(b[16*i:], a[:])
+		b[32+2*i], b[33+2*i] = byte(end.Port()), byte(end.Port()>>8)
+	}
 	return maphash.Bytes(x.seed, b[:])
 }
 

@@ -1,6 +1,7 @@
 package waits
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/tcpwatch/tcpwatch/events"
@@ -92,7 +93,7 @@ func TestOtherEnd(t *testing.T) {
 		}, HalfOpen, "pair-states", model.Abnormal, 8},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newScene(t, Options{}, nil)
+			s := newScene(t, Options{NAT: none}, nil)
 			c.rows(s)
 			p := &s.Report(1e12).Sections[c.section]
 			if c.want == "" {
@@ -108,6 +109,48 @@ func TestOtherEnd(t *testing.T) {
 			}
 			if o := &p.Groups[0].Other; o.Count != 1 || o.Rule.String() != c.want || o.Verdict != c.verdict || o.PID != c.pid {
 				t.Errorf("the other end is %v, %v of %d: %+v", o.Rule, o.Verdict, o.PID, o)
+			}
+		})
+	}
+}
+
+// none is a host that translates nothing.
+func none(uint32) ([]Translation, bool) { return nil, true }
+
+// Behind a translated address is the other end: nobody is alone, and the numbers prove
+// who waits for whom. Where it is not known what was translated, nothing is said.
+func TestOtherEndBehindNAT(t *testing.T) {
+	at := netip.MustParseAddrPort
+	dnat := Translation{
+		Opener: End{at("10.0.0.1:5000"), at("10.0.0.1:80")},
+		Other:  End{at("10.0.0.1:8080"), at("10.0.0.1:5000")},
+	}
+	for _, c := range []struct {
+		name string
+		nat  func(uint32) ([]Translation, bool)
+		irs  uint32 // of the server
+		want string
+	}{
+		{"translated", func(uint32) ([]Translation, bool) { return []Translation{dnat}, true }, 1000, "pair-close-awaited"},
+		{"the port was given to another since", func(uint32) ([]Translation, bool) { return []Translation{dnat}, true }, 7, ""},
+		{"nothing is translated", none, 1000, "pair-half-open"},
+		{"nobody knows", func(uint32) ([]Translation, bool) { return nil, false }, 1000, ""},
+		{"nobody is asked", nil, 1000, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t, Options{NAT: c.nat}, nil)
+			s.row(model.FinWait2, 5000, 80, own, of(7, "client", 4), numbered(1000, 2000), heard(500e9))
+			s.row(model.CloseWait, 8080, 5000, own, of(8, "server", 9), numbered(2000, c.irs), heard(500e9))
+			got := ""
+			for _, p := range s.Report(1e12).Sections {
+				for i := range p.Groups {
+					if o := &p.Groups[i].Other; o.Count > 0 {
+						got += o.Rule.String()
+					}
+				}
+			}
+			if got != c.want {
+				t.Errorf("told %q, want %q", got, c.want)
 			}
 		})
 	}

@@ -18,6 +18,11 @@ type Options struct {
 	Top int
 	// Settings returns those of a network namespace, nil if they cannot be read.
 	Settings func(netns uint32) *Settings
+	// NAT returns which connections have other addresses at their two ends, and whether
+	// that is known of a network namespace; nil knows nothing. It is asked for the own
+	// namespace (0), and for those in which somebody waits. Where it is not known, no end
+	// is said to have lost the other.
+	NAT func(netns uint32) (all []Translation, known bool)
 	// Bound returns the ports of a network namespace that are only bound, and whether
 	// that is known (Linux 6.8). It is asked for the namespaces whose connections take
 	// ports, the most pressing first.
