@@ -110,7 +110,8 @@ struct event {
 	__u8 shutdown;
 	__u8 retransmits;
 	__u8 probes;
-	__u8 count; /* SYNACK, NEW_SYN_RECV: how often it was sent again; RETRANSMIT: enum again_cause;
+	__u8 count; /* SYNACK, NEW_SYN_RECV, TRANSITION from SYN_RECV: how often the SYN-ACK was sent
+		       again; RETRANSMIT: enum again_cause;
 		       TW_CANCEL: enum tw_cause */
 };
 

@@ -167,6 +167,7 @@ struct tcp_sock {
 	__u64 bytes_received;
 	__u32 rcv_tstamp; /* jiffies of the newest ACK received, or any segment that has one */
 	__u32 lsndtime; /* jiffies of the newest data sent */
+	__u32 total_retrans; /* segments sent again; a child begins with its request's SYN-ACKs */
 	__u32 retrans_stamp; /* SYN_SENT: when the first SYN went, on the clock of TCP timestamps */
 	__u8 tcp_usec_ts : 1; /* see the end */
 	int linger2;

@@ -31,7 +31,7 @@ struct life {
 	char comm[16]; /* of pid */
 	__u32 retransmits[4]; /* segments sent again, by enum segment */
 	__u32 failed; /* of them, those that could not be */
-	__u32 unused;
+	__u32 synacks_again; /* see synacks_again() */
 	struct life_step steps[LIFE_STEPS];
 };
 
@@ -172,6 +172,8 @@ static __always_inline int life_transition(struct counters *c, struct sock *sk, 
 		return 0;
 	}
 	note_actor(l, s);
+	if (from == TCP_SYN_RECV)
+		l->synacks_again = synacks_again(tp);
 	if (to == TCP_LISTEN && (s->flags & FLAG_OWNED)) {
 		l->end.pid = l->pid;
 		__builtin_memcpy(l->end.comm, l->comm, sizeof(l->comm));

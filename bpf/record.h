@@ -103,6 +103,18 @@ static __always_inline void fill_sock(struct event *e, struct sock *sk, struct t
 	e->flags = flags_of(sk, tp);
 }
 
+/*
+ * How often the SYN-ACK went again of a child that leaves SYN_RECV: tcp_create_openreq_child
+ * hands it the request's count. With TCP Fast Open the child has sent data, too, and an
+ * active opener its SYN.
+ */
+static __always_inline __u8 synacks_again(struct tcp_sock *tp)
+{
+	__u32 n = tp->fastopen_rsk ? 0 : tp->total_retrans;
+
+	return n > 0xff ? 0xff : n;
+}
+
 /* Of a mini-socket or a request socket: all that fill_sock fills and they lack. */
 static __always_inline void clear_sock(struct event *e)
 {

@@ -125,6 +125,12 @@ static __always_inline struct event *begin(struct counters *c, struct sock *sk, 
 
 #include "life.h"
 
+static __always_inline __u8 synacks_of(struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	return tp ? synacks_again(tp) : 0;
+}
+
 static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flags)
 {
 	struct sock *sk = (void *)ctx[0];
@@ -152,6 +158,8 @@ static __always_inline int transition(__u64 *ctx, struct counters *c, __u32 flag
 		}
 	} else {
 		fill_actor(e);
+		if (from == TCP_SYN_RECV)
+			e->count = synacks_of(sk);
 		if (to == TCP_LISTEN && (e->flags & FLAG_OWNED))
 			note_listener(sk, e, false);
 		if (to == TCP_SYN_SENT && wants_stacks && (e->flags & FLAG_OWNED))

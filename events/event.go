@@ -31,7 +31,7 @@ type Event struct {
 	Family      Family
 	From        model.State // Transition: the old state; Inventory of a mini-socket, TW*: its substate
 	To          model.State // Transition: the new state; else the state at the time
-	Count       uint8       // SynAck: how often it was sent again; Retransmit: see Again; TWCancel: Cause
+	Count       uint8       // SynAck, and Transition of a child out of SYN_RECV: how often its SYN-ACK was sent again; Retransmit: see Again; TWCancel: Cause
 
 	// Set by Sources in user space.
 

@@ -26,6 +26,7 @@ type History struct {
 	Comm        [16]byte
 	Retransmits [4]uint32 // segments sent again: data, SYN, SYN-ACK, FIN
 	Failed      uint32    // of them, those that could not be
+	SynAcks     uint32    // SYN-ACKs sent again before a child was made
 
 	steps [MaxLifeSteps]Event
 	kept  int
@@ -58,7 +59,7 @@ func DecodeLife(b []byte, l *History) error {
 	for i := range l.Retransmits {
 		l.Retransmits[i] = le.Uint32(rest[24+4*i:])
 	}
-	l.Failed = le.Uint32(rest[40:])
+	l.Failed, l.SynAcks = le.Uint32(rest[40:]), le.Uint32(rest[44:])
 	l.kept = int(min(l.Seen, MaxLifeSteps))
 	for i := range l.kept {
 		l.step(rest[48+i*lifeStepSize:], &l.steps[i])

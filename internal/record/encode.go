@@ -117,6 +117,9 @@ func (e *Encoder) transition(b []byte, o *track.Observation) []byte {
 	if o.InState >= 0 {
 		b = number(b, "in_state_ns", uint64(o.InState))
 	}
+	if ev.From == model.SynRecv && ev.Count > 0 {
+		b = halfOpen(b, ev)
+	}
 	b = e.judgements.append(b, o.Judgement, o.LostSince)
 	return evidence(b, &ev.Evidence)
 }

@@ -271,6 +271,9 @@ func (l *Line) transition(ev *events.Event) error {
 	if ev.To, err = parseState(l.To); err != nil {
 		return err
 	}
+	if ev.From == model.SynRecv {
+		ev.Count = uint8(min(l.Rtx.SYNACK, math.MaxUint8))
+	}
 	ev.Step = l.Step
 	ev.Recorded.LostSince = lostSince(l.Why)
 	if l.InState != nil {

@@ -60,8 +60,8 @@ func counters(b []byte, c *events.Counters) []byte {
 	return append(b, '}')
 }
 
-// halfOpen writes how often the SYN-ACK of a half-open connection was sent
-// again.
+// halfOpen writes how often the SYN-ACK of a half-open connection, or of one that
+// was half-open until now, was sent again.
 func halfOpen(b []byte, ev *events.Event) []byte {
 	b = append(b, `,"retransmits":{"synack":`...)
 	b = strconv.AppendUint(b, uint64(ev.Count), 10)

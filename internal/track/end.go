@@ -143,6 +143,9 @@ func (t *Table) notice(ev *events.Event) {
 func (t *Table) countRetransmit(s *Socket, ev *events.Event, seg Segment) uint32 {
 	t.stats.Retransmits++
 	if ev.Kind == events.SynAck {
+		if s != nil && s.Role == model.RolePassive { // of TCP Fast Open: the child's own
+			s.Retransmits.SYNACK = uint32(ev.Count)
+		}
 		return uint32(ev.Count)
 	}
 	var recorded uint32

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/model"
 )
 
 // digest lives a whole life that the kernel has kept: its steps, what was sent again,
@@ -31,6 +32,9 @@ func (t *Table) digest(l *events.History) {
 	if s := t.lookup(l.End.SK); s != nil {
 		r := &l.Retransmits
 		s.Retransmits = Retransmits{Data: r[0], SYN: r[1], SYNACK: r[2], FIN: r[3], Failed: l.Failed}
+		if s.Role == model.RolePassive {
+			s.Retransmits.SYNACK = max(r[2], l.SynAcks)
+		}
 		l.End.Kind = events.Destroy
 		t.destroy(&l.End)
 		t.settle(^uint64(0))

@@ -151,6 +151,9 @@ func (t *Table) enter(s *Socket, ev *events.Event, j model.Judgement) {
 		s.Worst, s.WorstRule = j.Verdict, j.Rule
 	}
 	s.remember(Step{Time: ev.Time, State: ev.To, Verdict: j.Verdict, Rule: j.Rule})
+	if ev.From == model.SynRecv && s.Role == model.RolePassive {
+		s.Retransmits.SYNACK = max(s.Retransmits.SYNACK, uint32(ev.Count))
+	}
 	switch ev.To {
 	case model.Listen:
 		s.Role = model.RoleListener
