@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -119,7 +120,7 @@ func TestSummarySaysTheSame(t *testing.T) {
 	differ := 0
 	for id, text := range got {
 		whole := strings.Contains(text, `"complete":true`) && strings.Contains(want[id], `"complete":true`)
-		if whole && want[id] != text { // else one of the two lost an event, and says so
+		if whole && prompt(want[id]) != prompt(text) { // else one of the two lost an event, and says so
 			if differ++; differ <= 3 {
 				t.Errorf("summed up:\n%s\nby its events:\n%s", text, want[id])
 			}
@@ -129,6 +130,12 @@ func TestSummarySaysTheSame(t *testing.T) {
 		t.Errorf("%d of %d differ; %d sockets were made", differ, len(got), made)
 	}
 }
+
+var lateRST = regexp.MustCompile(`( Seen:)?,? RST sent in \w+\.?`)
+
+// prompt leaves out an RST, which on a slow machine may be sent later than an end is
+// waited for; the kernel's history has it all the same.
+func prompt(line string) string { return lateRST.ReplaceAllString(line, "") }
 
 // again connects one socket three times, to listeners of its own each time, and returns
 // how many lives that were.

@@ -58,37 +58,49 @@ active: CLOSE>SYN_SENT SYN_SENT>ESTABLISHED ESTABLISHED>FIN_WAIT1 FIN_WAIT1>FIN_
   then a mini-socket waits
 passive: LISTEN>SYN_RECV SYN_RECV>ESTABLISHED ESTABLISHED>CLOSE_WAIT`},
 	} {
-		for _, family := range []kerneltest.Family{kerneltest.IPv4, kerneltest.IPv6} {
-			t.Run(c.name+"/"+family.Loopback().String(), func(t *testing.T) {
-				got, hidden := storyOf(t, func(ns *kerneltest.Netns) { ns.Do(func() { c.run(t, family) }) })
+		t.Run(c.name, func(t *testing.T) {
+			var runs []func(ns *kerneltest.Netns)
+			for _, family := range kerneltest.Few(kerneltest.IPv4, kerneltest.IPv6) {
+				runs = append(runs, func(ns *kerneltest.Netns) { ns.Do(func() { c.run(t, family) }) })
+			}
+			for i, got := range storiesOf(t, runs...) {
 				if want := strings.TrimPrefix(c.want, "\n") + "\n"; !same(got, want) {
-					t.Errorf("%d events were hidden; told:\n%s\nwant:\n%s", hidden, got, want)
+					t.Errorf("family %d: told:\n%s\nwant:\n%s", i, got, want)
 				}
-			})
-		}
+			}
+		})
 	}
 }
 
-// storyOf tells what happens in a namespace while it runs, and how many events were
-// hidden from every program meanwhile. Where some were, it is told again.
-func storyOf(t *testing.T, run func(ns *kerneltest.Netns)) (story string, hidden uint64) {
+// storiesOf tells what happens in a namespace each while they run. Where events were
+// hidden from every program meanwhile, it is told again.
+func storiesOf(t *testing.T, runs ...func(ns *kerneltest.Netns)) (stories []string) {
 	t.Helper()
 	for range 3 {
-		ns := kerneltest.NewNetns(t)
 		probe := load(t, Options{NoInventory: true, TimeWait: TimeWaitTimers})
 		b := openBooks(t, probe)
 		r := recording{}
 		f := follow(t, probe, r)
-		p := played{name: t.Name(), netns: ns.Inum(), began: now()}
-		run(ns)
-		p.end = now()
-		hidden = b.check(t)
+		var plays []played
+		for _, run := range runs {
+			ns := kerneltest.NewNetns(t)
+			p := played{name: t.Name(), netns: ns.Inum(), began: now()}
+			run(ns)
+			p.end = now()
+			plays = append(plays, p)
+		}
+		hidden := b.check(t)
 		f.stop(t)
-		if story = p.story(r); hidden == 0 {
+		stories = nil
+		for i := range plays {
+			stories = append(stories, plays[i].story(r))
+		}
+		if hidden == 0 {
 			break
 		}
+		t.Logf("%d events were hidden", hidden)
 	}
-	return story, hidden
+	return stories
 }
 
 // socket returns a socket bound to a port of loopback, 0 for any, for another at the
@@ -220,7 +232,7 @@ func TestMPTCPReset(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.LeakCheck(t)
 	requireMPTCP(t)
-	got, hidden := storyOf(t, func(ns *kerneltest.Netns) {
+	got := storiesOf(t, func(ns *kerneltest.Netns) {
 		ns.Do(func() {
 			l := listenMPTCP(t)
 			var d net.Dialer
@@ -240,7 +252,7 @@ func TestMPTCPReset(t *testing.T) {
 				t.Error("the other end reads on")
 			}
 		})
-	})
+	})[0]
 	const want = `listener: CLOSE>LISTEN
 active: CLOSE>SYN_SENT SYN_SENT>ESTABLISHED [reset] ESTABLISHED>CLOSE
   reset_by_peer by peer: abnormal, end-reset-by-peer. Seen: RST received in ESTABLISHED
@@ -248,7 +260,7 @@ passive: LISTEN>SYN_RECV SYN_RECV>ESTABLISHED [RST sent] ESTABLISHED>CLOSE
   reset_by_local_other by kernel: abnormal, end-mptcp-reset. Seen: RST sent in ESTABLISHED
 `
 	if !same(got, want) {
-		t.Errorf("%d events were hidden; told:\n%s\nwant:\n%s", hidden, got, want)
+		t.Errorf("told:\n%s\nwant:\n%s", got, want)
 	}
 }
 
@@ -265,7 +277,7 @@ func TestTooManyOrphans(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(limit, []byte("0"), 0))
 	t.Cleanup(func() { must(t, os.WriteFile(limit, before, 0)) })
-	story, _ := storyOf(t, func(ns *kerneltest.Netns) { ns.Do(func() { makeOrphans(t, 15) }) })
+	story := storiesOf(t, func(ns *kerneltest.Netns) { ns.Do(func() { makeOrphans(t, 15) }) })[0]
 	if !strings.Contains(story, "abnormal, end-orphan-reset") {
 		t.Errorf("no orphan was reset:\n%s", story)
 	}

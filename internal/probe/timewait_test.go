@@ -180,7 +180,8 @@ func TestTimeWaitEnds(t *testing.T) {
 				kerneltest.Eventually(t, patience, func() bool { return len(tp.minis(here)) >= len(test.want) }, "all steps")
 				time.Sleep(4 * pollInterval) // for one too many
 				all := tp.minis(here)
-				if got := steps(all); !slices.Equal(got, test.want) {
+				// A FIN that comes again starts the timer anew, in another slot on a slow machine.
+				if got := slices.Compact(steps(all)); !slices.Equal(got, test.want) {
 					t.Errorf("told %v, want %v", got, test.want)
 				}
 				for i := range all {
