@@ -35,6 +35,7 @@ var mayImport = map[string]string{
 	"internal/view":      "internal/cgroup internal/ladder internal/record internal/track internal/waits events model internal/printable",
 	"internal/check":     "internal/track internal/waits events model internal/printable",
 	"internal/waits":     "internal/track events model internal/printable",
+	"internal/notify":    "internal/alert internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
 	"internal/explore":    "model",
