@@ -36,6 +36,7 @@ var mayImport = map[string]string{
 	"internal/check":     "internal/track internal/waits events model internal/printable",
 	"internal/waits":     "internal/track events model internal/printable",
 	"internal/notify":    "internal/alert internal/printable",
+	"internal/metrics":   "internal/track events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
 	"internal/explore":    "model",

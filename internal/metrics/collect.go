@@ -1,0 +1,208 @@
+package metrics
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tcpwatch/tcpwatch/events"
+	"github.com/tcpwatch/tcpwatch/internal/printable"
+	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/model"
+)
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range families {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	e := emitter(ch)
+	e.gauge(buildInfo, 1, m.o.Version, m.o.Revision, m.o.GoVersion)
+	m.counts.collect(e)
+	m.collectTable(e)
+	m.collectPrograms(e)
+	m.collectAlerts(e)
+}
+
+// emitter makes metrics. Label values are made visible here, all of them.
+type emitter chan<- prometheus.Metric
+
+func (e emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	e.send(d, prometheus.GaugeValue, v, labels)
+}
+
+func (e emitter) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	e.send(d, prometheus.CounterValue, float64(v), labels)
+}
+
+// seen is a counter that is shown once it has counted something.
+func (e emitter) seen(d *prometheus.Desc, v *atomic.Uint64, labels ...string) {
+	if n := v.Load(); n > 0 {
+		e.counter(d, n, labels...)
+	}
+}
+
+func (e emitter) histogram(d *prometheus.Desc, h *histogram, labels ...string) {
+	if metric, ok := h.collect(d, labels...); ok {
+		e <- metric
+	}
+}
+
+func (e emitter) send(d *prometheus.Desc, t prometheus.ValueType, v float64, labels []string) {
+	for i := range labels {
+		labels[i] = printable.String(labels[i])
+	}
+	metric, err := prometheus.NewConstMetric(d, t, v, labels...)
+	if err != nil {
+		metric = prometheus.NewInvalidMetric(d, err)
+	}
+	e <- metric
+}
+
+// stateName is a state as the contract prints it, in lower case.
+func stateName(s model.State) string {
+	if !s.Valid() {
+		return "unknown"
+	}
+	return strings.ToLower(s.String())
+}
+
+func (c *counts) collect(e emitter) {
+	e.counter(processed, c.processed.Load())
+	e.histogram(eventLag, &c.lag)
+	for from := range c.transitions {
+		for to := range c.transitions[from] {
+			e.seen(transitions, &c.transitions[from][to], stateName(model.State(from)), stateName(model.State(to)))
+		}
+		e.histogram(inState, &c.inState[from], stateName(model.State(from)))
+	}
+	for rule := range c.verdicts {
+		for v := range c.verdicts[rule] {
+			e.seen(verdicts, &c.verdicts[rule][v], model.Verdict(v).String(), model.Rule(rule).String())
+		}
+	}
+	for role := range c.handshakes {
+		e.seen(opened, &c.opened[role], model.Role(role).String())
+		for how := range c.handshakes[role] {
+			e.histogram(handshakes, &c.handshakes[role][how], model.Role(role).String(), outcomeNames[how])
+		}
+	}
+	for reason := range c.closed {
+		e.seen(closed, &c.closed[reason], model.CloseReason(reason).String())
+	}
+	// Few, and worth a zero: a rate needs one to start from.
+	for i, direction := range [...]string{"sent", "received"} {
+		e.counter(resets, c.resets[i].Load(), direction)
+	}
+	for kind := range c.retransmits {
+		e.counter(retransmits, c.retransmits[kind].Load(), track.Segment(kind).String())
+	}
+}
+
+func (m *Metrics) collectPrograms(e emitter) {
+	if m.o.Programs == nil {
+		return
+	}
+	var left uint64
+	for _, p := range m.o.Programs() {
+		e.gauge(attached, 1, p.Name)
+		e.counter(seen, p.Seen, p.Name)
+		left += p.Filtered
+	}
+	e.counter(filtered, left, "kernel")
+}
+
+func (m *Metrics) collectAlerts(e emitter) {
+	if m.o.Alerts != nil {
+		for _, a := range m.o.Alerts() {
+			e.gauge(alerts, float64(a.Count), a.Rule, a.Status)
+		}
+	}
+	if m.o.Sinks == nil {
+		return
+	}
+	for _, s := range m.o.Sinks() {
+		e.counter(notified, s.Sent, s.Sink, "sent")
+		e.counter(notified, s.Failed, s.Sink, "failed")
+		e.counter(notified, s.Dropped, s.Sink, "dropped")
+		e.counter(notified, s.Dups, s.Sink, "duplicate")
+		e.counter(notified, s.Retries, s.Sink, "retried")
+	}
+}
+
+// collectTable tells of the table as it is now.
+func (m *Metrics) collectTable(e emitter) {
+	if m.o.Look == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := &m.picture
+	p.Rows = p.Rows[:0]
+	if err := m.o.Look(ctx, p); err != nil {
+		e.gauge(tableRead, 0)
+		return
+	}
+	e.gauge(tableRead, 1)
+	p.collectStats(e)
+	p.collectSockets(e)
+	m.groups.collect(e, p)
+}
+
+func (p *Picture) collectStats(e emitter) {
+	s := &p.Stats
+	for where, n := range s.Lost {
+		e.counter(lost, n, events.Where(where).String())
+	}
+	for end, n := range s.MiniEnds {
+		if n > 0 {
+			e.counter(timeWaitEnds, n, model.TimeWaitEnd(end).String())
+		}
+	}
+	e.counter(unjudged, s.Unjudged)
+	e.counter(mismatch, s.Mended.Missing, "missing")
+	e.counter(mismatch, s.Mended.Phantom, "phantom")
+	e.counter(mismatch, s.Mended.State, "state")
+	e.gauge(tableEntries, float64(len(p.Rows)), "sockets")
+	e.gauge(tableRoom, float64(p.Capacity), "sockets")
+	e.counter(evicted, s.Evicted, "sockets")
+}
+
+// there reports whether the socket of a row still is.
+func there(r *track.Row) bool { return r.EndTime == 0 || r.Held() }
+
+func (p *Picture) collectSockets(e emitter) {
+	var n [model.NumStates][2]int // by state, and IPv4 or IPv6
+	var oldest [model.NumStates]int64
+	for i := range oldest {
+		oldest[i] = -1
+	}
+	for i := range p.Rows {
+		r := &p.Rows[i]
+		if !there(r) {
+			continue
+		}
+		s := known(r.State)
+		family := 0
+		if r.Family == events.IPv6 {
+			family = 1
+		}
+		n[s][family]++
+		oldest[s] = max(oldest[s], r.InState(p.Now))
+	}
+	for s := model.Established; s < model.NumStates; s++ {
+		e.gauge(sockets, float64(n[s][0]), stateName(s), "ipv4")
+		e.gauge(sockets, float64(n[s][1]), stateName(s), "ipv6")
+		if oldest[s] >= 0 {
+			e.gauge(stateAge, float64(oldest[s])/1e9, stateName(s))
+		}
+	}
+}
