@@ -132,6 +132,10 @@ func parse(b *bytes.Buffer) (map[string]*dto.MetricFamily, error) {
 
 // The families, their types and their labels are public.
 func TestFamilies(t *testing.T) {
+	document, err := os.ReadFile("../../docs/agent.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var b strings.Builder
 	named := gather(t, filled(Options{Look: look("nginx"), Groups: 20}))
 	for _, name := range sorted(named) {
@@ -139,6 +143,9 @@ func TestFamilies(t *testing.T) {
 		var labels []string
 		for _, l := range f.Metric[0].Label {
 			labels = append(labels, l.GetName())
+		}
+		if !bytes.Contains(document, []byte("`"+name+"`")) {
+			t.Errorf("docs/agent.md does not tell of %s", name)
 		}
 		fmt.Fprintf(&b, "%s %s {%s}\n", name, strings.ToLower(f.GetType().String()), strings.Join(labels, ","))
 	}
