@@ -73,6 +73,13 @@ func TestAgentConfigMistakesHaveAPlace(t *testing.T) {
 	}
 }
 
+func TestExampleConfig(t *testing.T) {
+	c, err := readAgentConfig("../../deploy/agent.example.yaml")
+	if err != nil || len(c.Sinks) != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestAgentConfigIsBounded(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "agent.yaml")
 	if err := os.WriteFile(file, make([]byte, maxConfig+1), 0o600); err != nil {
