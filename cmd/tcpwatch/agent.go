@@ -215,10 +215,8 @@ func (a *agent) metricsOptions() metrics.Options {
 		Version: version, Revision: strings.Trim(revision(), " ()"), GoVersion: runtime.Version(), Process: true,
 		Now: a.session.now(), Groups: a.config.Groups, MaxSeries: a.config.MaxSeries,
 		Sinks: a.sinks.counts, Alerts: a.sinks.alerts,
-		Look: func(ctx context.Context, p *metrics.Picture) error {
-			return a.ask(ctx, func(t *track.Table) {
-				p.Now, p.Rows, p.Stats, p.Capacity = t.Time(), t.Rows(p.Rows), t.Stats(), t.Capacity()
-			})
+		Look: func(ctx context.Context, take func(metrics.Table)) error {
+			return a.ask(ctx, func(t *track.Table) { take(t) })
 		},
 	}
 	if a.session.probe != nil {

@@ -155,6 +155,7 @@ func TestAgentServesARecording(t *testing.T) {
 		`tcpwatch_transitions_total{from="close",to="syn_sent"} 1`,
 		`tcpwatch_connections_closed_total{close_reason="refused"} 1`,
 		`tcpwatch_table_read_success 1`,
+		`tcpwatch_table_capacity{table="sockets"} 100`,
 	} {
 		if code != 200 || !strings.Contains(body, want+"\n") {
 			t.Errorf("%d, no %s in\n%s", code, want, body)

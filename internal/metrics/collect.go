@@ -7,7 +7,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/printable"
 	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/model"
@@ -143,66 +142,15 @@ func (m *Metrics) collectTable(e emitter) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
 	defer cancel()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p := &m.picture
-	p.Rows = p.Rows[:0]
-	if err := m.o.Look(ctx, p); err != nil {
+	p := picture{grouped: m.o.Groups > 0}
+	if err := m.o.Look(ctx, p.take); err != nil {
 		e.gauge(tableRead, 0)
 		return
 	}
 	e.gauge(tableRead, 1)
 	p.collectStats(e)
 	p.collectSockets(e)
-	m.groups.collect(e, p)
-}
-
-func (p *Picture) collectStats(e emitter) {
-	s := &p.Stats
-	for where, n := range s.Lost {
-		e.counter(lost, n, events.Where(where).String())
-	}
-	for end, n := range s.MiniEnds {
-		if n > 0 {
-			e.counter(timeWaitEnds, n, model.TimeWaitEnd(end).String())
-		}
-	}
-	e.counter(unjudged, s.Unjudged)
-	e.counter(mismatch, s.Mended.Missing, "missing")
-	e.counter(mismatch, s.Mended.Phantom, "phantom")
-	e.counter(mismatch, s.Mended.State, "state")
-	e.gauge(tableEntries, float64(len(p.Rows)), "sockets")
-	e.gauge(tableRoom, float64(p.Capacity), "sockets")
-	e.counter(evicted, s.Evicted, "sockets")
-}
-
-// there reports whether the socket of a row still is.
-func there(r *track.Row) bool { return r.EndTime == 0 || r.Held() }
-
-func (p *Picture) collectSockets(e emitter) {
-	var n [model.NumStates][2]int // by state, and IPv4 or IPv6
-	var oldest [model.NumStates]int64
-	for i := range oldest {
-		oldest[i] = -1
-	}
-	for i := range p.Rows {
-		r := &p.Rows[i]
-		if !there(r) {
-			continue
-		}
-		s := known(r.State)
-		family := 0
-		if r.Family == events.IPv6 {
-			family = 1
-		}
-		n[s][family]++
-		oldest[s] = max(oldest[s], r.InState(p.Now))
-	}
-	for s := model.Established; s < model.NumStates; s++ {
-		e.gauge(sockets, float64(n[s][0]), stateName(s), "ipv4")
-		e.gauge(sockets, float64(n[s][1]), stateName(s), "ipv6")
-		if oldest[s] >= 0 {
-			e.gauge(stateAge, float64(oldest[s])/1e9, stateName(s))
-		}
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.groups.collect(e, &p)
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/tcpwatch/tcpwatch/internal/track"
 	"github.com/tcpwatch/tcpwatch/model"
 )
 
@@ -26,11 +25,11 @@ func (b *byState) total() (n int) {
 	return n
 }
 
-func (g *groups) collect(e emitter, p *Picture) {
+func (g *groups) collect(e emitter, p *picture) {
 	if g.max == 0 {
 		return
 	}
-	all := countByComm(p.Rows)
+	all := p.byComm
 	g.choose(all)
 	var other byState
 	for comm, n := range all {
@@ -57,25 +56,6 @@ func emitGroup(e emitter, name string, n *byState) {
 			e.gauge(groupSockets, float64(k), name, stateName(model.State(s)))
 		}
 	}
-}
-
-// countByComm leaves out sockets of nobody that is known: they are _other.
-func countByComm(rows []track.Row) map[[16]byte]*byState {
-	all := map[[16]byte]*byState{}
-	for i := range rows {
-		r := &rows[i]
-		if !there(r) {
-			continue
-		}
-		comm := cut(r.Owner.Comm)
-		n := all[comm]
-		if n == nil {
-			n = new(byState)
-			all[comm] = n
-		}
-		n[known(r.State)]++
-	}
-	return all
 }
 
 // cut clears what follows the first NUL: it is no part of the name.

@@ -26,22 +26,22 @@ const (
 type Options struct {
 	Version, Revision, GoVersion string
 
-	Now       func() uint64                         // the events' clock; nil on replay
-	Look      func(context.Context, *Picture) error // may be asked by several at once
-	Programs  func() []Program                      // of the kernel
-	Sinks     func() []Notified                     // queues of alerts
-	Alerts    func() []Alerts                       // that there are
-	Groups    int                                   // processes to tell apart, 0 for none
-	MaxSeries int                                   // in one scrape, DefaultMaxSeries if 0
-	Process   bool                                  // tell of tcpwatch's own process, too
+	Now       func() uint64                            // the events' clock; nil on replay
+	Look      func(context.Context, func(Table)) error // hands over the table, which stands still meanwhile
+	Programs  func() []Program                         // of the kernel
+	Sinks     func() []Notified                        // queues of alerts
+	Alerts    func() []Alerts                          // that there are
+	Groups    int                                      // processes to tell apart, 0 for none
+	MaxSeries int                                      // in one scrape, DefaultMaxSeries if 0
+	Process   bool                                     // tell of tcpwatch's own process, too
 }
 
-// Picture is the table at one moment. Rows is used again.
-type Picture struct {
-	Now      uint64 // ns since boot
-	Rows     []track.Row
-	Stats    track.Stats
-	Capacity int
+// Table is what is asked of a track.Table.
+type Table interface {
+	Time() uint64 // ns since boot
+	Stats() track.Stats
+	Capacity() int
+	Each(yield func(*track.Row))
 }
 
 // Program is one kernel program, and what became of its events.
@@ -67,9 +67,8 @@ type Metrics struct {
 	o      Options
 	counts counts
 
-	mu      sync.Mutex // guards picture and groups: a scrape looks at the table alone
-	picture Picture
-	groups  groups
+	mu     sync.Mutex // guards groups
+	groups groups
 }
 
 var (
