@@ -64,6 +64,7 @@ type agent struct {
 	sinks   sinkSet
 	pacer   pacer
 	rules   makeEvaluator
+	text    string        // of the rules
 	asking  chan struct{} // holds one: after the end of the stream, one alone may ask
 }
 
@@ -79,12 +80,16 @@ func runAgent(ctx context.Context, e *env, o *agentOptions, hup <-chan os.Signal
 	if err != nil {
 		return usagef("%w", err)
 	}
+	text, err := rulesText(config.Rules)
+	if err != nil {
+		return usagef("%w", err)
+	}
 	s, err := o.globals.open(ctx, e, &o.capture)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	a := &agent{o: o, stderr: &oneByOne{w: e.stderr}, config: config, session: s, rules: rules, asking: make(chan struct{}, 1)}
+	a := &agent{o: o, stderr: &oneByOne{w: e.stderr}, config: config, session: s, rules: rules, text: text, asking: make(chan struct{}, 1)}
 	a.sinks.stderr, a.sinks.booted = a.stderr, time.Unix(0, s.epoch)
 	a.pacer.tell = a.sinks.tell
 	if err := a.sinks.replace(config.Sinks); err != nil {
@@ -165,8 +170,12 @@ func (a *agent) reload() {
 	defer a.notify(daemon.SdNotifyReady)
 	config, err := readAgentConfig(a.o.config)
 	var ev evaluator
+	var text string
 	if err == nil {
 		ev, err = a.rules(config.Rules)
+	}
+	if err == nil {
+		text, err = rulesText(config.Rules)
 	}
 	if err == nil {
 		err = a.sinks.replace(config.Sinks)
@@ -175,7 +184,13 @@ func (a *agent) reload() {
 		fmt.Fprintf(a.stderr, "reload: %v: nothing has changed\n", err)
 		return
 	}
-	a.pacer.use(ev, config.Every)
+	if text == a.text {
+		a.pacer.pace(config.Every)
+	} else {
+		a.text = text
+		a.pacer.use(ev, config.Every)
+		a.sinks.resolve(time.Now()) // the new rules know of none; what still holds fires again
+	}
 	old := a.config
 	a.config = config
 	if old.Listen != config.Listen || old.WebConfig != config.WebConfig || old.Groups != config.Groups || old.MaxSeries != config.MaxSeries {

@@ -293,6 +293,48 @@ func TestAgentAsksForAPassword(t *testing.T) {
 	}
 }
 
+// New rules do not know what fires: it is resolved, or it would be told again for ever.
+// The same rules go on.
+func TestAgentReloadResolves(t *testing.T) {
+	rules := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(rules, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := "listen: 127.0.0.1:0\nevaluate_every: 1s\nsinks: [{type: text}]\nrules: [" + rules + "]\n"
+	u := startAgent(t, config, func([]string) (evaluator, error) { return &eager{}, nil })
+	u.stderr.await(t, "firing Eager")
+	u.stderr.await(t, "the recording has ended")
+	u.reload(config)
+	u.stderr.await(t, "reload: done")
+	if _, body := u.get("/metrics", ""); !strings.Contains(body, `tcpwatch_alerts{rule="Eager",status="firing"} 1`) {
+		t.Error("the same rules have forgotten what fires")
+	}
+	if err := os.WriteFile(rules, []byte("two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u.reload(config)
+	u.stderr.await(t, "resolved Eager")
+	if _, body := u.get("/metrics", ""); strings.Contains(body, "tcpwatch_alerts{") {
+		t.Error("what the old rules said still fires")
+	}
+	if err := u.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// eager is an evaluator with one alert, from the first event on.
+type eager struct{ observed, told bool }
+
+func (e *eager) Observe(*track.Observation) { e.observed = true }
+
+func (e *eager) Tick(now uint64) []alert.Alert {
+	if !e.observed || e.told {
+		return nil
+	}
+	e.told = true
+	return []alert.Alert{{Rule: "Eager", Status: alert.Firing, StartsAt: time.Unix(0, int64(now))}}
+}
+
 func TestAgentNeedsAConfig(t *testing.T) {
 	var stderr bytes.Buffer
 	e := &env{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &stderr, getenv: func(string) string { return "" }, now: time.Now,

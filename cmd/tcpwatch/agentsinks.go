@@ -68,7 +68,7 @@ type sinkSet struct {
 
 	mu      sync.Mutex // guards the rest
 	queues  []*sinkQueue
-	firing  map[uint64]string // rule, by fingerprint
+	firing  map[uint64]alert.Alert // by fingerprint
 	retired sync.WaitGroup
 }
 
@@ -86,7 +86,7 @@ func (q *sinkQueue) madeFrom(m *sinkMaker) bool {
 // drainTime is how long a sink has to tell what waits when it ends.
 const drainTime = 5 * time.Second
 
-// maxFiring bounds the alerts that are counted for the metrics.
+// maxFiring bounds the alerts that are known to fire.
 const maxFiring = 10_000
 
 // replace makes the sinks those of the config, or, where one cannot be made, changes
@@ -170,14 +170,26 @@ func (s *sinkSet) tell(alerts []alert.Alert) {
 			delete(s.firing, id)
 		} else if len(s.firing) < maxFiring {
 			if s.firing == nil {
-				s.firing = map[uint64]string{}
+				s.firing = map[uint64]alert.Alert{}
 			}
-			s.firing[id] = alerts[i].Rule
+			s.firing[id] = alerts[i]
 		}
 	}
 	for _, q := range s.queues {
 		q.Notify(alerts)
 	}
+}
+
+// resolve tells that whatever fires has ended: nobody watches it any more.
+func (s *sinkSet) resolve(now time.Time) {
+	s.mu.Lock()
+	var over []alert.Alert
+	for _, a := range s.firing {
+		a.Status, a.EndsAt = alert.Resolved, now
+		over = append(over, a)
+	}
+	s.mu.Unlock()
+	s.tell(over)
 }
 
 // counts are what became of the alerts, for the metrics.
@@ -197,8 +209,8 @@ func (s *sinkSet) alerts() (all []metrics.Alerts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := map[string]int{}
-	for _, rule := range s.firing {
-		n[rule]++
+	for _, a := range s.firing {
+		n[a.Rule]++
 	}
 	for _, rule := range slices.Sorted(maps.Keys(n)) {
 		all = append(all, metrics.Alerts{Rule: rule, Status: string(alert.Firing), Count: n[rule]})

@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +31,20 @@ func noRules(files []string) (evaluator, error) {
 	return nil, nil
 }
 
+// rulesText is what the files with the rules hold. Where it is the same, the rules go
+// on, and with them what they know.
+func rulesText(files []string) (string, error) {
+	var b strings.Builder
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return "", fmt.Errorf("read rules: %w", err)
+		}
+		fmt.Fprintf(&b, "%q: %q\n", name, text)
+	}
+	return b.String(), nil
+}
+
 // pacer is a Sink that has rules evaluated every so often by the clock of the events:
 // a replay comes to the same alerts as the host did.
 type pacer struct {
@@ -44,6 +61,13 @@ func (p *pacer) use(to evaluator, every time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.to, p.every, p.next = to, uint64(every), 0
+}
+
+// pace changes how often.
+func (p *pacer) pace(every time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.every, p.next = uint64(every), 0
 }
 
 // Observe implements track.Sink.
