@@ -35,8 +35,9 @@ var mayImport = map[string]string{
 	"internal/view":      "internal/cgroup internal/ladder internal/record internal/track internal/waits events model internal/printable",
 	"internal/check":     "internal/track internal/waits events model internal/printable",
 	"internal/waits":     "internal/track events model internal/printable",
-	"internal/notify":    "internal/alert internal/printable",
+	"internal/notify":    "internal/alert internal/cgroup internal/filter internal/ladder internal/record internal/suggest internal/track internal/view internal/waits events model internal/printable",
 	"internal/metrics":   "internal/track events model internal/printable",
+	"internal/alert":     "internal/cgroup internal/filter internal/ladder internal/record internal/suggest internal/track internal/view internal/waits events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
 	"internal/explore":    "model",
