@@ -38,6 +38,7 @@ var mayImport = map[string]string{
 	"internal/notify":    "internal/alert internal/cgroup internal/filter internal/ladder internal/record internal/suggest internal/track internal/view internal/waits events model internal/printable",
 	"internal/metrics":   "internal/track events model internal/printable",
 	"internal/alert":     "internal/cgroup internal/filter internal/ladder internal/record internal/suggest internal/track internal/view internal/waits events model internal/printable",
+	"internal/ruletest":  "internal/alert internal/cgroup internal/filter internal/ladder internal/record internal/suggest internal/track internal/view internal/waits events model internal/printable",
 	"internal/tui":       "internal/track events model internal/printable",
 
 	"internal/explore":    "model",
