@@ -69,6 +69,7 @@ it lasted, who owns it, and whether TCP allows it. Without a command it is
 	root.AddCommand(
 		live, trace, newSocketsCommand(e, &g), newHistoryCommand(e, &g), newWaitsCommand(e, &g), newCheckCommand(e, &g),
 		newAgentCommand(e, &g),
+		live, trace, newSocketsCommand(e, &g), newHistoryCommand(e, &g), newWaitsCommand(e, &g), newCheckCommand(e, &g), newRulesCommand(e, &g),
 		newModelCommand(e), newExplainCommand(e), newDoctorCommand(e, &g),
 		newDemoCommand(e, &g), newVersionCommand(e, &g), newFilterTopic(),
 	)

@@ -3,9 +3,8 @@ package ruletest
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +32,12 @@ func (f *Failure) Error() string {
 	return fmt.Sprintf("%s:%d: %s: %s", f.File, f.Line, name, f.Text)
 }
 
-// Run runs the tests of a file. The files it names are read from files, under its
-// own folder. An error is a file that cannot be read; what fails is returned.
-func Run(f *File, files fs.FS) (failures []Failure, err error) {
+// ReadFile reads a file whole, as os.ReadFile does.
+type ReadFile func(name string) ([]byte, error)
+
+// Run runs the tests of a file. The files it names lie beside it. An error is a file
+// that cannot be read; what fails is returned.
+func Run(f *File, files ReadFile) (failures []Failure, err error) {
 	for i := range f.Tests {
 		t := &f.Tests[i]
 		rules, err := f.rules(files)
@@ -52,10 +54,10 @@ func Run(f *File, files fs.FS) (failures []Failure, err error) {
 }
 
 // rules reads the files that the tests are about.
-func (f *File) rules(files fs.FS) ([]alert.Rule, error) {
+func (f *File) rules(files ReadFile) ([]alert.Rule, error) {
 	sets := [][]alert.Rule{alert.Builtin()}
 	for _, name := range f.RuleFiles {
-		text, err := fs.ReadFile(files, f.beside(name))
+		text, err := files(f.beside(name))
 		if err != nil {
 			return nil, fmt.Errorf("%s: read rules: %w", f.Name, err)
 		}
@@ -69,7 +71,12 @@ func (f *File) rules(files fs.FS) ([]alert.Rule, error) {
 }
 
 // beside returns the path of a file that f names.
-func (f *File) beside(name string) string { return path.Join(path.Dir(f.Name), name) }
+func (f *File) beside(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(f.Name), name)
+}
 
 // run is one test under way.
 type run struct {
@@ -81,7 +88,7 @@ type run struct {
 	failures  []Failure
 }
 
-func (r *run) run(files fs.FS) error {
+func (r *run) run(files ReadFile) error {
 	s, err := r.open(files)
 	if err != nil {
 		return err
@@ -108,7 +115,7 @@ func (r *run) run(files fs.FS) error {
 }
 
 // open returns the events of the test.
-func (r *run) open(files fs.FS) (*story, error) {
+func (r *run) open(files ReadFile) (*story, error) {
 	if r.test.Recording == "" {
 		text, err := script(r.test.Scripts)
 		if err != nil {
@@ -120,7 +127,7 @@ func (r *run) open(files fs.FS) (*story, error) {
 	if len(r.test.Scripts) > 0 {
 		return nil, fmt.Errorf("run test: want either events or a recording")
 	}
-	text, err := fs.ReadFile(files, r.file.beside(r.test.Recording))
+	text, err := files(r.file.beside(r.test.Recording))
 	if err != nil {
 		return nil, fmt.Errorf("read recording: %w", err)
 	}
