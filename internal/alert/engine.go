@@ -167,6 +167,7 @@ func (e *Engine) Stats() Stats {
 }
 
 // Active returns the alerts that fire and have been told, as they were last told.
+// Their maps and lists are not to be changed.
 func (e *Engine) Active() (all []Alert) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

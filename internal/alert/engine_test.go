@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -311,5 +312,47 @@ func TestGroupsOfInventories(t *testing.T) {
 	e.Inventory(closeWait(130*second, 0, 0))
 	if told = e.Tick(130 * second); len(told) != 1 || told[0].Status != Resolved {
 		t.Errorf("what is gone is not resolved: %+v", told)
+	}
+}
+
+// Whoever reads the ring, makes inventories and asks may be three (go test -race).
+func TestFromSeveralGoroutines(t *testing.T) {
+	e := New(Builtin(), Options{Resend: time.Second})
+	var all sync.WaitGroup
+	for _, act := range []func(uint64){
+		func(at uint64) { e.Observe(reset(at, "x")) },
+		func(at uint64) { e.Observe(lost(at, 1)) },
+		func(at uint64) { e.Inventory(closeWait(at, 200, 0)) },
+		func(at uint64) { e.Tick(at) },
+		func(uint64) { e.Active(); e.Stats() },
+	} {
+		all.Go(func() {
+			for s := range uint64(300) {
+				act(s * second)
+			}
+		})
+	}
+	all.Wait()
+	if n := e.Stats().Firing; n == 0 {
+		t.Error("nothing fires")
+	}
+}
+
+// Rules that are made to be slow are not.
+func TestAdversarialRules(t *testing.T) {
+	slow := strings.Repeat("1 + ", maxNodes) + "1 > 0"
+	for _, where := range []string{
+		"len(1..1000000000) > 0", "len(sort(1..900000)) > 0", `(owner.comm + repeat("a", 100000000)) matches "(a*)*b"`, `repeat(repeat("a", 100000), 100000) == ""`,
+		`let a = laddr + laddr; let b = a + a; b == ""`, `toBase64(toBase64(laddr)) == ""`, `replace(replace(laddr, "", "aaaa"), "a", "bbbb") == ""`, `all(1..9, true)`,
+		strings.Repeat("(", 2000) + "true" + strings.Repeat(")", 2000), slow, `laddr matches "` + strings.Repeat("(a?){50}", 100) + `"`,
+	} {
+		began := time.Now()
+		rules, err := Parse("f", []byte(ruleFile("alert: A", "on: reset", "where: '"+where+"'")))
+		if err == nil {
+			New(rules, Options{}).Observe(reset(1, "x"))
+		}
+		if d := time.Since(began); d > 5*time.Second {
+			t.Errorf("%.40s…: %v", where, d)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -76,22 +77,42 @@ func parseExpression(source string) (ast.Node, error) {
 	if err != nil {
 		return nil, explain(err, nil)
 	}
-	var v loops
+	var v unbounded
 	ast.Walk(&tree.Node, &v)
-	if v.found {
-		return nil, errors.New("parse expression: a rule may not loop: no all(), filter(), map() and their like")
+	if v.found != "" {
+		return nil, fmt.Errorf("parse expression: a rule may not loop, nor make large things: no %s", v.found)
 	}
 	return tree.Node, nil
 }
 
-// loops finds what runs a part of an expression more than once.
-type loops struct{ found bool }
+// mayCall are the functions of a rule: none makes more than it is given, and none
+// runs a part of the expression again.
+var mayCall = []string{
+	"abs", "ceil", "cidr", "duration", "float", "floor", "hasPrefix", "hasSuffix", "indexOf", "int", "len", "lower", "max", "min", "round", "string",
+	"trim", "trimPrefix", "trimSuffix", "upper",
+}
+
+// unbounded finds what costs more than its nodes tell.
+type unbounded struct{ found string }
 
 // Visit implements ast.Visitor.
-func (v *loops) Visit(n *ast.Node) {
-	switch (*n).(type) {
+func (v *unbounded) Visit(n *ast.Node) {
+	name := ""
+	switch n := (*n).(type) {
 	case *ast.PredicateNode, *ast.PointerNode:
-		v.found = true
+		v.found = cmp.Or(v.found, "predicate")
+	case *ast.VariableDeclaratorNode:
+		v.found = cmp.Or(v.found, "let")
+	case *ast.BuiltinNode:
+		name = n.Name
+	case *ast.CallNode:
+		name = "such call"
+		if id, ok := n.Callee.(*ast.IdentifierNode); ok {
+			name = id.Value
+		}
+	}
+	if name != "" && !slices.Contains(mayCall, name) {
+		v.found = cmp.Or(v.found, name)
 	}
 }
 

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/tcpwatch/tcpwatch/internal/track"
 )
@@ -49,6 +50,7 @@ func newTracker(r *Rule) *tracker {
 func (t *tracker) group() (g *group, ok bool) {
 	t.scratch = t.scratch[:0]
 	for i := range t.labels {
+		t.labels[i] = bounded(t.labels[i])
 		t.scratch = append(t.scratch, t.labels[i]...)
 		t.scratch = append(t.scratch, 0) // no label has it
 	}
@@ -71,10 +73,7 @@ func (t *tracker) group() (g *group, ok bool) {
 }
 
 func (t *tracker) newGroup(values []string) *group {
-	g := &group{hits: newWindow(t.Window), env: t.subject.env()}
-	for _, v := range values {
-		g.values = append(g.values, bounded(v))
-	}
+	g := &group{values: slices.Clone(values), hits: newWindow(t.Window), env: t.subject.env()}
 	t.order = append(t.order, g)
 	return g
 }

@@ -20,7 +20,8 @@ type row struct {
 }
 
 // Inventory takes a report of what waits: what rules on sockets, ports, listeners
-// and namespaces look at until the next. The report may be thrown away after.
+// and namespaces look at until the next, so there has to be one every few seconds.
+// The report may be thrown away after.
 func (e *Engine) Inventory(r *waits.Report) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -59,7 +59,7 @@ type Expected struct {
 // What bounds a test.
 const (
 	maxTimes    = 100_000
-	maxLines    = 1_000_000
+	maxLines    = 300_000
 	maxInterval = time.Hour
 	maxSteps    = 100_000
 )
