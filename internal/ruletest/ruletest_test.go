@@ -131,3 +131,22 @@ func TestMistakesOfTests(t *testing.T) {
 		}
 	}
 }
+
+// What is not a file of tests is refused, and what is one runs, or says why not.
+func FuzzParse(f *testing.F) {
+	f.Add("tests:\n  - events: [{event: {event: lost, count: 5, where: ring}, times: 3, vary: [count]}]\n    exp_changes: {A: [firing]}\n")
+	f.Add("evaluation_interval: 1m\ntests:\n  - port_range: [1, 2]\n    alert_rule_test: [{eval_time: 1m, alertname: A, exp_alerts: [{exp_labels: {a: b}, exp_value: 3}]}]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		tests, err := Parse("f", []byte(text))
+		if err != nil {
+			return
+		}
+		for i := range tests.Tests {
+			for k := range tests.Tests[i].Scripts {
+				s := &tests.Tests[i].Scripts[k]
+				s.Times = min(s.Times, 10)
+			}
+			_, _ = script(tests.Tests[i].Scripts)
+		}
+	})
+}
