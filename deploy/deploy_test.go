@@ -22,7 +22,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-var using = []string{"prometheus/tcpwatch.rules.yaml", "prometheus/tcpwatch.rules.test.yaml", "grafana/tcpwatch.json"}
+var using = []string{"prometheus/tcpwatch.rules.yaml", "prometheus/tcpwatch.rules.test.yaml", "grafana/tcpwatch.json", "../internal/alert/testdata/prometheus.golden"}
 
 var (
 	metricName = regexp.MustCompile(`\btcpwatch_[a-z0-9_]+\b`)

@@ -18,8 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/tcpwatch/tcpwatch/internal/alert"
 	"github.com/tcpwatch/tcpwatch/internal/metrics"
 	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/internal/waits"
 	"github.com/tcpwatch/tcpwatch/internal/watch"
 )
 
@@ -45,7 +47,7 @@ a recording, and goes on serving what that came to.`,
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			return runAgent(cmd.Context(), e, &o, hup, noRules)
+			return runAgent(cmd.Context(), e, &o, hup, rulesOf)
 		},
 	}
 	cmd.Flags().StringVar(&o.config, "config", "", "the `FILE` that says what to do (docs/agent.md)")
@@ -63,6 +65,7 @@ type agent struct {
 	metrics *metrics.Metrics
 	sinks   sinkSet
 	pacer   pacer
+	meter   *waits.Meter
 	rules   makeEvaluator
 	text    string        // of the rules
 	asking  chan struct{} // holds one: after the end of the stream, one alone may ask
@@ -76,9 +79,8 @@ func runAgent(ctx context.Context, e *env, o *agentOptions, hup <-chan os.Signal
 	if err != nil {
 		return usagef("%w", err)
 	}
-	ev, err := rules(config.Rules)
-	if err != nil {
-		return usagef("%w", err)
+	if _, err := rules(config.Rules, alert.Options{}); err != nil {
+		return usagef("%w", err) // before anything is asked of the kernel
 	}
 	text, err := rulesText(config.Rules)
 	if err != nil {
@@ -89,13 +91,17 @@ func runAgent(ctx context.Context, e *env, o *agentOptions, hup <-chan os.Signal
 		return err
 	}
 	defer s.close()
-	a := &agent{o: o, stderr: &oneByOne{w: e.stderr}, config: config, session: s, rules: rules, text: text, asking: make(chan struct{}, 1)}
+	a := &agent{o: o, stderr: &oneByOne{w: e.stderr}, config: config, session: s, rules: rules, text: text, meter: waits.NewMeter(), asking: make(chan struct{}, 1)}
 	a.sinks.stderr, a.sinks.booted = a.stderr, time.Unix(0, s.epoch)
 	a.pacer.tell = a.sinks.tell
 	if err := a.sinks.replace(config.Sinks); err != nil {
 		return usagef("%w", err)
 	}
 	defer a.sinks.close()
+	ev, err := a.rules(config.Rules, a.ruleOptions())
+	if err != nil {
+		return usagef("%w", err)
+	}
 	a.pacer.use(ev, config.Every)
 	return a.run(ctx, hup)
 }
@@ -158,10 +164,41 @@ func (a *agent) loop(ctx context.Context, hup <-chan os.Signal, ended, failed <-
 			tick.Reset(a.config.Every)
 		case <-tick.C:
 			if a.session.live != nil { // a recording's time goes with its events
-				_ = a.ask(ctx, func(t *track.Table) { a.pacer.tick(t.Time()) })
+				a.evaluate(ctx)
 			}
 		}
 	}
+}
+
+// evaluate takes stock, and has the rules look at it: most of the work is not that of
+// the goroutine that reads the ring.
+func (a *agent) evaluate(ctx context.Context) {
+	var there copies
+	var now uint64
+	err := a.ask(ctx, func(t *track.Table) {
+		now = t.Time()
+		t.Inventory(now, &there)
+	})
+	if err != nil {
+		return // it is about to end
+	}
+	settings := newAdministration()
+	c := waits.New(waits.Options{Settings: settings.settings, Bound: settings.bound, NAT: settings.nat})
+	for i := range there {
+		c.Observe(&there[i])
+	}
+	r := c.Report(now)
+	a.meter.Measure(r)
+	a.pacer.inventory(r)
+	a.pacer.tick(now)
+}
+
+func (a *agent) ruleOptions() alert.Options {
+	o := alert.Options{Booted: a.sinks.booted}
+	if p := a.session.probe; p != nil {
+		o.ResetReason = p.Features.ResetReasonName
+	}
+	return o
 }
 
 // reload reads the config again. All of it is taken, or nothing.
@@ -172,7 +209,7 @@ func (a *agent) reload() {
 	var ev evaluator
 	var text string
 	if err == nil {
-		ev, err = a.rules(config.Rules)
+		ev, err = a.rules(config.Rules, a.ruleOptions())
 	}
 	if err == nil {
 		text, err = rulesText(config.Rules)

@@ -21,6 +21,7 @@ import (
 	"github.com/tcpwatch/tcpwatch/events"
 	"github.com/tcpwatch/tcpwatch/internal/alert"
 	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/internal/waits"
 )
 
 // recording is one connection that is refused.
@@ -148,7 +149,7 @@ func (u *underTest) getURL(url, host string) (int, string) {
 }
 
 func TestAgentServesARecording(t *testing.T) {
-	u := startAgent(t, "listen: 127.0.0.1:0\n", noRules)
+	u := startAgent(t, "listen: 127.0.0.1:0\n", rulesOf)
 	u.stderr.await(t, "the recording has ended")
 	code, body := u.get("/metrics", "")
 	for _, want := range []string{
@@ -194,7 +195,7 @@ func TestAgentReload(t *testing.T) {
 	defer manager.Close()
 	t.Setenv("NOTIFY_SOCKET", socket)
 	const good = "listen: 127.0.0.1:0\nsinks:\n  - {type: json}\n"
-	u := startAgent(t, good, noRules)
+	u := startAgent(t, good, rulesOf)
 	told(t, manager, "READY=1")
 	u.reload("listen: 127.0.0.1:0\nsinks:\n  - {type: pigeon}\n")
 	u.stderr.await(t, `reload: \S+agent.yaml:3:12: check sink type "pigeon".* nothing has changed`)
@@ -211,7 +212,7 @@ func TestAgentReload(t *testing.T) {
 		t.Error("the sinks are the old ones")
 	}
 	u.reload("rules: [some.yaml]\n")
-	u.stderr.await(t, "reload: check rules.*nothing has changed")
+	u.stderr.await(t, `reload: read rules:\n.*some.yaml.*nothing has changed`)
 	told(t, manager, "RELOADING=1")
 	told(t, manager, "READY=1")
 	if err := u.stop(); err != nil {
@@ -242,6 +243,8 @@ func (e *ends) Observe(o *track.Observation) {
 	}
 }
 
+func (e *ends) Inventory(*waits.Report) {}
+
 func (e *ends) Tick(now uint64) []alert.Alert {
 	if e.n == 0 {
 		return nil
@@ -260,7 +263,7 @@ func TestAgentTellsSinks(t *testing.T) {
 	dead := httptest.NewServer(nil)
 	dead.Close()
 	config := fmt.Sprintf("listen: 127.0.0.1:0\nsinks:\n- {type: alertmanager, url: %q}\n- {type: slack, url: %q}\n- {type: json}\n", manager.URL, dead.URL)
-	u := startAgent(t, config, func([]string) (evaluator, error) { return &ends{}, nil })
+	u := startAgent(t, config, func([]string, alert.Options) (evaluator, error) { return &ends{}, nil })
 	u.stderr.await(t, "the recording has ended")
 	if err := u.stop(); err != nil { // the last Tick, and the sinks have their time
 		t.Error(err)
@@ -280,7 +283,7 @@ func TestAgentAsksForAPassword(t *testing.T) {
 	if err := os.WriteFile(file, []byte(users), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u := startAgent(t, "listen: 127.0.0.1:0\nweb_config: "+file+"\n", noRules)
+	u := startAgent(t, "listen: 127.0.0.1:0\nweb_config: "+file+"\n", rulesOf)
 	if code, _ := u.get("/metrics", ""); code != 401 {
 		t.Errorf("without a password: %d", code)
 	}
@@ -301,7 +304,7 @@ func TestAgentReloadResolves(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := "listen: 127.0.0.1:0\nevaluate_every: 1s\nsinks: [{type: text}]\nrules: [" + rules + "]\n"
-	u := startAgent(t, config, func([]string) (evaluator, error) { return &eager{}, nil })
+	u := startAgent(t, config, func([]string, alert.Options) (evaluator, error) { return &eager{}, nil })
 	u.stderr.await(t, "firing Eager")
 	u.stderr.await(t, "the recording has ended")
 	u.reload(config)
@@ -326,6 +329,8 @@ func TestAgentReloadResolves(t *testing.T) {
 type eager struct{ observed, told bool }
 
 func (e *eager) Observe(*track.Observation) { e.observed = true }
+
+func (e *eager) Inventory(*waits.Report) {}
 
 func (e *eager) Tick(now uint64) []alert.Alert {
 	if !e.observed || e.told {

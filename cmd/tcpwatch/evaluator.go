@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,25 +9,28 @@ import (
 
 	"github.com/tcpwatch/tcpwatch/internal/alert"
 	"github.com/tcpwatch/tcpwatch/internal/track"
+	"github.com/tcpwatch/tcpwatch/internal/waits"
 )
 
 // evaluator decides what is an alert. Observe and Tick are called from one goroutine,
-// which reads the kernel's ring. Tick returns the alerts that began or ended by now,
-// in ns since boot.
+// which reads the kernel's ring; Inventory from another. Tick returns the alerts that
+// began or ended by now, in ns since boot.
 type evaluator interface {
 	track.Sink
+	Inventory(*waits.Report)
 	Tick(now uint64) []alert.Alert
 }
 
 // makeEvaluator reads the files with the rules. Its errors name line and column.
-type makeEvaluator func(files []string) (evaluator, error)
+type makeEvaluator func(files []string, o alert.Options) (evaluator, error)
 
-// noRules is the evaluator of a build that has none: nil.
-func noRules(files []string) (evaluator, error) {
-	if len(files) > 0 {
-		return nil, errors.New("check rules: this build evaluates none: leave rules out")
+// rulesOf evaluates the built-in rules and those of files.
+func rulesOf(files []string, o alert.Options) (evaluator, error) {
+	rules, err := rulesWith(files)
+	if err != nil {
+		return nil, err
 	}
-	return nil, nil
+	return alert.New(rules, o), nil
 }
 
 // rulesText is what the files with the rules hold. Where it is the same, the rules go
@@ -79,6 +81,16 @@ func (p *pacer) Observe(o *track.Observation) {
 	}
 	p.tickBy(o.Event.Time)
 	p.to.Observe(o)
+}
+
+// inventory hands over what an inventory says.
+func (p *pacer) inventory(r *waits.Report) {
+	p.mu.Lock()
+	to := p.to
+	p.mu.Unlock()
+	if to != nil {
+		to.Inventory(r) // it takes a lock of its own
+	}
 }
 
 // tick evaluates if it is time: nothing may have happened for long.

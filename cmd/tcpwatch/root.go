@@ -68,8 +68,7 @@ it lasted, who owns it, and whether TCP allows it. Without a command it is
 	f.StringVar(&g.btf, "btf", "", "the running kernel's BTF in a `FILE`, where /sys/kernel/btf/vmlinux is hidden")
 	root.AddCommand(
 		live, trace, newSocketsCommand(e, &g), newHistoryCommand(e, &g), newWaitsCommand(e, &g), newCheckCommand(e, &g),
-		newAgentCommand(e, &g),
-		live, trace, newSocketsCommand(e, &g), newHistoryCommand(e, &g), newWaitsCommand(e, &g), newCheckCommand(e, &g), newRulesCommand(e, &g),
+		newAgentCommand(e, &g), newRulesCommand(e, &g),
 		newModelCommand(e), newExplainCommand(e), newDoctorCommand(e, &g),
 		newDemoCommand(e, &g), newVersionCommand(e, &g), newFilterTopic(),
 	)
