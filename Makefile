@@ -31,8 +31,8 @@ KERNEL_PROGRAMS = ss,nft,tmux,unshare,mount,stty,id,/bin/sh,/bin/cat,/bin/true,/
 # Left out: what is the same on every kernel (the command line, the screen, the harness, recordings,
 # what grows with time or with other programs), and of what the kernel decides, the second look: what
 # internal/probe holds to each kernel, internal/e2e need not. Empty: these too, in half an hour.
-SAME_EVERYWHERE = TestMistakesAreExplained|TestLive|TestHostile|TestQuiet|TestLeakCheck|TestSweeps|TestRunAs|TestSoak|TestTwoAtOnce|TestNamespacesCome|TestRecordingEnds|TestStoppedProgram|TestReplay|TestReadTypes|TestContainerAndUnit|TestDemoTells|TestCloseEndsNext
-SEEN_BY_PROBE = TestTableIs|TestTimeWaitKeeps|TestTimeWaitEndsAreTold|TestTimeWaitReusedByConnect|TestTimeWaitKilledLate|TestTimeWaitOff|TestTimeWaitLearnt|TestTraceTellsEvery|TestSocketsAgree|TestRetransmitsAreTold|TestNoSocketIs|TestAcceptQueueFillsUp|TestSYNFlood|TestHalfOpenComes|TestNothingElseIsInFlight|TestTypesWithout
+SAME_EVERYWHERE = TestMistakesAreExplained|TestLive|TestHostile|TestQuiet|TestLeakCheck|TestSweeps|TestRunAs|TestSoak|TestTwoAtOnce|TestNamespacesCome|TestRecordingEnds|TestStoppedProgram|TestReplay|TestReadTypes|TestContainerAndUnit|TestDemoTells|TestCloseEndsNext|TestAgent|TestLadderJoins|TestMutations|TestExternalBTF
+SEEN_BY_PROBE = TestEndsOfThisHost|TestTableIs|TestTimeWaitKeeps|TestTimeWaitEndsAreTold|TestTimeWaitReusedByConnect|TestTimeWaitKilledLate|TestTimeWaitOff|TestTimeWaitLearnt|TestTraceTellsEvery|TestSocketsAgree|TestRetransmitsAreTold|TestNoSocketIs|TestAcceptQueueFillsUp|TestSYNFlood|TestHalfOpenComes|TestNothingElseIsInFlight|TestTypesWithout
 KERNEL_SKIP = TestWaits|TestCheck|TestFirstLine|$(SAME_EVERYWHERE)|$(SEEN_BY_PROBE)
 KERNEL_FLAGS = -skips
 KERNEL_RESULTS = $(or $(TMPDIR),/tmp)/tcpwatch-kernels
