@@ -124,7 +124,7 @@ func TestMergeReplacesAndDisables(t *testing.T) {
 }
 
 // What is not a rules file is refused, and what is one does not panic an engine.
-func FuzzParse(f *testing.F) {
+func FuzzParseRules(f *testing.F) {
 	f.Add(ruleFile("alert: A", "on: closed", `where: close_reason in ["refused"]`, "by: [comm]", "expr: share > 0.5", `clear: "< 0.1"`, "for: 1m", // short: Go minimises long ones for ever
 		"limit: {per: 30s, burst: 10}", "labels: {a: b}", "annotations: {s: '{{ $labels.comm | printf \"%s\" }}'}"))
 	f.Add(ruleFile("alert: A", "on: self", "expr: lost > 0"))

@@ -133,7 +133,7 @@ func TestMistakesOfTests(t *testing.T) {
 }
 
 // What is not a file of tests is refused, and what is one runs, or says why not.
-func FuzzParse(f *testing.F) {
+func FuzzParseTests(f *testing.F) {
 	f.Add("tests:\n  - events: [{event: {event: lost, count: 5, where: ring}, times: 3, vary: [count]}]\n    exp_changes: {A: [firing]}\n")
 	f.Add("evaluation_interval: 1m\ntests:\n  - port_range: [1, 2]\n    alert_rule_test: [{eval_time: 1m, alertname: A, exp_alerts: [{exp_labels: {a: b}, exp_value: 3}]}]\n")
 	f.Fuzz(func(t *testing.T, text string) {
